@@ -1,0 +1,99 @@
+/**
+ * The commands of the client that are a byte and at most a few fields. Each starts a new conversation: sequence number 0.
+ *
+ * Manual: "Command Phase": COM_QUERY, COM_STMT_PREPARE, COM_STMT_CLOSE, COM_PING, COM_QUIT, COM_INIT_DB,
+ * COM_RESET_CONNECTION, COM_SET_OPTION.
+ *
+ * @since 0.1.0
+ */
+import { Writer } from "../Bytes.ts"
+import * as Packet from "../framing/Packet.ts"
+
+const Code = {
+  QUIT: 0x01,
+  INIT_DB: 0x02,
+  QUERY: 0x03,
+  PING: 0x0e,
+  STMT_PREPARE: 0x16,
+  STMT_CLOSE: 0x19,
+  SET_OPTION: 0x1b,
+  RESET_CONNECTION: 0x1f
+} as const
+
+const withText = (code: number, text: string): Buffer => {
+  const length = Buffer.byteLength(text) + 1
+  if (length >= Packet.maxFramePayload) return Packet.seal(new Writer(length).u8(code).text(text))
+  // The commonest message of all: one allocation of the exact size.
+  const bytes = Buffer.allocUnsafe(length + 4)
+  bytes[0] = length
+  bytes[1] = length >>> 8
+  bytes[2] = length >>> 16
+  bytes[3] = 0
+  bytes[4] = code
+  bytes.write(text, 5, "utf8")
+  return bytes
+}
+
+/**
+ * Runs statements as text.
+ *
+ * @since 0.1.0
+ * @category encoding
+ */
+export const query = (sql: string): Buffer => withText(Code.QUERY, sql)
+
+/**
+ * Prepares one statement.
+ *
+ * @since 0.1.0
+ * @category encoding
+ */
+export const prepare = (sql: string): Buffer => withText(Code.STMT_PREPARE, sql)
+
+/**
+ * Makes a database the current one.
+ *
+ * @since 0.1.0
+ * @category encoding
+ */
+export const initDatabase = (name: string): Buffer => withText(Code.INIT_DB, name)
+
+/**
+ * Frees a prepared statement. The server does not reply.
+ *
+ * @since 0.1.0
+ * @category encoding
+ */
+export const closeStatement = (statementId: number): Buffer =>
+  Packet.seal(new Writer(5).u8(Code.STMT_CLOSE).u32(statementId))
+
+/**
+ * Allows or forbids several statements in one text for what comes next in the session.
+ *
+ * @since 0.1.0
+ * @category encoding
+ */
+export const setMultiStatements = (on: boolean): Buffer =>
+  Packet.seal(new Writer(3).u8(Code.SET_OPTION).u16(on ? 0 : 1))
+
+/**
+ * @since 0.1.0
+ * @category constants
+ */
+export const ping: Buffer = Packet.seal(new Writer(1).u8(Code.PING))
+
+/**
+ * Ends the session. The server closes the line in reply.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const quit: Buffer = Packet.seal(new Writer(1).u8(Code.QUIT))
+
+/**
+ * Puts the session back to the state after the login, but for the current database and, on MySQL, the character set.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const resetConnection: Buffer = Packet.seal(new Writer(1).u8(Code.RESET_CONNECTION))

@@ -1,0 +1,94 @@
+/**
+ * Capability flags, and the one place where client and server agree on them.
+ *
+ * The low 32 bits are common to both products, except that MariaDB leaves `LONG_PASSWORD` (which it calls
+ * `CLIENT_MYSQL`) clear and then sends 32 bits of its own. `extended` holds those.
+ *
+ * Manual: "Capabilities Flags" (MySQL), "Connection: Capabilities" (MariaDB).
+ *
+ * @since 0.1.0
+ */
+
+/**
+ * Flags of the low 32 bits.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const Flag = {
+  LONG_PASSWORD: 1,
+  FOUND_ROWS: 1 << 1,
+  LONG_FLAG: 1 << 2,
+  CONNECT_WITH_DB: 1 << 3,
+  COMPRESS: 1 << 5,
+  LOCAL_FILES: 1 << 7,
+  PROTOCOL_41: 1 << 9,
+  SSL: 1 << 11,
+  TRANSACTIONS: 1 << 13,
+  SECURE_CONNECTION: 1 << 15,
+  MULTI_STATEMENTS: 1 << 16,
+  MULTI_RESULTS: 1 << 17,
+  PS_MULTI_RESULTS: 1 << 18,
+  PLUGIN_AUTH: 1 << 19,
+  CONNECT_ATTRS: 1 << 20,
+  PLUGIN_AUTH_LENENC: 1 << 21,
+  EXPIRED_PASSWORDS: 1 << 22,
+  SESSION_TRACK: 1 << 23,
+  DEPRECATE_EOF: 1 << 24
+} as const
+
+/**
+ * MariaDB's flags: bits 32 and up of the whole.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const ExtendedFlag = {
+  PROGRESS: 1,
+  COM_MULTI: 1 << 1,
+  STMT_BULK_OPERATIONS: 1 << 2,
+  EXTENDED_METADATA: 1 << 3,
+  CACHE_METADATA: 1 << 4,
+  BULK_UNIT_RESULTS: 1 << 5
+} as const
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Capabilities {
+  readonly flags: number
+  readonly extended: number
+}
+
+/**
+ * @since 0.1.0
+ * @category predicates
+ */
+export const has = (capabilities: Capabilities, flag: number): boolean => (capabilities.flags & flag) !== 0
+
+/**
+ * @since 0.1.0
+ * @category predicates
+ */
+export const hasExtended = (capabilities: Capabilities, flag: number): boolean => (capabilities.extended & flag) !== 0
+
+/**
+ * What this client understands and wants from every server that offers it. `IGNORE_SPACE` is left out on purpose: it
+ * changes the session's `sql_mode`.
+ */
+const wanted = Flag.LONG_FLAG | Flag.PROTOCOL_41 | Flag.TRANSACTIONS | Flag.SECURE_CONNECTION | Flag.MULTI_RESULTS |
+  Flag.PS_MULTI_RESULTS | Flag.PLUGIN_AUTH | Flag.PLUGIN_AUTH_LENENC | Flag.CONNECT_ATTRS | Flag.SESSION_TRACK |
+  Flag.DEPRECATE_EOF
+
+/**
+ * What both sides will use. `wishes` are the flags that depend on the configuration (database, TLS, found rows …).
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const negotiate = (server: Capabilities, wishes: number): Capabilities => ({
+  // LONG_PASSWORD is set for MySQL and left clear for MariaDB: setting it would hide MariaDB's extended flags.
+  flags: ((wanted | wishes) & server.flags) | (server.flags & Flag.LONG_PASSWORD),
+  extended: server.extended & (ExtendedFlag.EXTENDED_METADATA | ExtendedFlag.CACHE_METADATA)
+})

@@ -1,0 +1,82 @@
+/**
+ * OK, also in its place at the end of a result set (`CLIENT_DEPRECATE_EOF`), and EOF.
+ *
+ * What follows the known fields is ignored: that is how the protocol grows.
+ *
+ * Manual: "OK_Packet", "EOF_Packet".
+ *
+ * @since 0.1.0
+ */
+import type * as Result from "effect/Result"
+import { decode as decodeWith, type Reader, Writer } from "../Bytes.ts"
+import { type Capabilities, Flag, has } from "../connect/Capabilities.ts"
+import type { ProtocolError } from "../ProtocolError.ts"
+import { ServerStatus } from "../ServerStatus.ts"
+import * as SessionTrack from "./SessionTrack.ts"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Ok {
+  /** `number` where safe, else `bigint`. */
+  readonly affectedRows: number | bigint
+  /** `number` where safe, else `bigint`; 0 where there is none. */
+  readonly insertId: number | bigint
+  readonly status: number
+  readonly warningCount: number
+  readonly info: string
+  readonly changes: ReadonlyArray<SessionTrack.Change>
+}
+
+const noChanges: ReadonlyArray<SessionTrack.Change> = []
+
+/** Reads what follows the header byte. */
+export const read = (reader: Reader, capabilities: Capabilities): Ok => {
+  const affectedRows = reader.lengthEncoded()
+  const insertId = reader.lengthEncoded()
+  const status = reader.u16()
+  const warningCount = reader.u16()
+  if (reader.remaining === 0) return { affectedRows, insertId, status, warningCount, info: "", changes: noChanges }
+  if (!has(capabilities, Flag.SESSION_TRACK)) {
+    return { affectedRows, insertId, status, warningCount, info: reader.text(reader.remaining), changes: noChanges }
+  }
+  const info = reader.lengthEncodedText()
+  const changes = (status & ServerStatus.sessionStateChanged) !== 0 && reader.remaining > 0
+    ? SessionTrack.read(reader)
+    : noChanges
+  return { affectedRows, insertId, status, warningCount, info, changes }
+}
+
+/** Reads what follows the header byte of an EOF. */
+export const readEof = (reader: Reader): Ok => {
+  const warningCount = reader.u16()
+  const status = reader.u16()
+  return { affectedRows: 0, insertId: 0, status, warningCount, info: "", changes: noChanges }
+}
+
+/**
+ * @since 0.1.0
+ * @category decoding
+ */
+export const decode = (bytes: Uint8Array, capabilities: Capabilities): Result.Result<Ok, ProtocolError> =>
+  decodeWith("OK", bytes, (reader) => {
+    const header = reader.u8()
+    if (header !== 0x00 && header !== 0xfe) reader.fail("0x00 or 0xfe", `0x${header.toString(16)}`)
+    return read(reader, capabilities)
+  })
+
+/**
+ * @since 0.1.0
+ * @category encoding
+ */
+export const encode = (
+  ok: Pick<Ok, "affectedRows" | "insertId" | "status" | "warningCount">,
+  header: 0x00 | 0xfe = 0x00
+): Writer =>
+  writeInteger(writeInteger(new Writer().u8(header), ok.affectedRows), ok.insertId)
+    .u16(ok.status & ~ServerStatus.sessionStateChanged)
+    .u16(ok.warningCount)
+
+const writeInteger = (writer: Writer, value: number | bigint): Writer =>
+  typeof value === "number" ? writer.lengthEncoded(value) : writer.u8(0xfe).i64(value)

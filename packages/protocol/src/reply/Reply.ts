@@ -1,0 +1,302 @@
+/**
+ * The reply machine: what a server answers to one command, from the first packet to the last. One machine for text and
+ * binary results, several result sets, prepare and plain OK, for rows that are collected and rows that are streamed.
+ *
+ * Bytes go in through the packet parser; rows gather in `rows`, from where a stream may take them chunk by chunk. It
+ * knows nothing of sockets and time.
+ *
+ * Manual: "COM_QUERY Response", "COM_STMT_PREPARE Response", "COM_STMT_EXECUTE Response".
+ *
+ * @since 0.1.0
+ */
+import * as Result from "effect/Result"
+import { Reader } from "../Bytes.ts"
+import { type Capabilities, ExtendedFlag, Flag, has, hasExtended } from "../connect/Capabilities.ts"
+import type { Parser } from "../framing/Packet.ts"
+import { ProtocolError } from "../ProtocolError.ts"
+import * as RowDecoder from "../row/RowDecoder.ts"
+import { ServerStatus } from "../ServerStatus.ts"
+import { BadValue, type DecodeError } from "../value/DecodeError.ts"
+import * as Column from "./Column.ts"
+import * as Err from "./Err.ts"
+import * as Ok from "./Ok.ts"
+import * as PrepareOk from "./PrepareOk.ts"
+
+/**
+ * Columns, the decoder of their rows, and the bytes that defined them: a server that sends the same bytes again has the
+ * same columns, and one comparison replaces parsing them.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Metadata {
+  readonly columns: ReadonlyArray<Column.Column>
+  readonly decoder: RowDecoder.RowDecoder
+  /** The definitions with their headers, as they came; empty where they did not come in one chunk. */
+  readonly source: Uint8Array
+}
+
+/**
+ * One result set, or the OK of a statement without rows.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ResultSet {
+  /** `undefined`: no rows, by the nature of the statement. */
+  readonly metadata: Metadata | undefined
+  readonly rows: ReadonlyArray<unknown>
+  readonly ok: Ok.Ok
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface ReplyOptions {
+  readonly command: "query" | "execute" | "prepare"
+  readonly capabilities: Capabilities
+  readonly rows: Omit<RowDecoder.RowOptions, "protocol">
+  /** What the same statement's first result looked like last time. */
+  readonly metadata?: Metadata | undefined
+}
+
+/** Most columns that a server may announce. MySQL and MariaDB allow 4,096. */
+const maxColumns = 65_535
+/** A payload from this size on cannot be the OK that ends the rows. */
+const maxTerminatorBytes = 0xffffff
+
+type State = "first" | "parameters" | "parametersEof" | "columns" | "columnsEof" | "rows" | "done"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export class Reply {
+  /** Complete result sets; the last one's `ok` tells the status. */
+  readonly results: Array<ResultSet> = []
+  /** Rows of the set under way that nobody has taken. */
+  rows: Array<unknown> = []
+  metadata: Metadata | undefined = undefined
+  prepared: PrepareOk.PrepareOk | undefined = undefined
+  /** The server's refusal; what came before it stays. */
+  err: Err.Err | undefined = undefined
+  /** The first row that could not be decoded. The reply was read on to its end. */
+  decodeError: DecodeError | undefined = undefined
+  /** The reply broke the protocol: the connection is lost. */
+  failure: ProtocolError | undefined = undefined
+  /** Rows are stepped over: nobody waits for them any more. */
+  discarding = false
+  /** Anything of the reply has been read. */
+  started = false
+
+  private readonly options: ReplyOptions
+  private state: State = "first"
+  private columnsLeft = 0
+  private parametersLeft = 0
+  private columns: Array<Column.Column> = []
+  /** Where the definitions began, while they lie in one chunk. */
+  private sourceBytes: Buffer | undefined = undefined
+  private sourceStart = 0
+
+  constructor(options: ReplyOptions) {
+    this.options = options
+  }
+
+  get done(): boolean {
+    return this.state === "done"
+  }
+
+  /** Reads on, as far as the bytes reach; `true` when the reply is complete or has failed. */
+  consume(parser: Parser): boolean {
+    try {
+      while (this.state !== "done" && parser.next()) {
+        if (this.state === "rows") this.row(parser.bytes, parser.start, parser.end)
+        else this.packet(parser)
+      }
+      if (parser.error !== undefined) throw parser.error
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error
+      this.failure = error
+      this.state = "done"
+    }
+    return this.state === "done"
+  }
+
+  /** Hands over the rows that were decoded since the last time. */
+  takeRows(): Array<unknown> {
+    const rows = this.rows
+    this.rows = []
+    return rows
+  }
+
+  private row(bytes: Buffer, start: number, end: number): void {
+    const first = bytes[start]
+    if (first === 0xfe && this.isTerminator(end - start)) return this.terminator(bytes, start, end)
+    if (first === 0xff || end === start) return this.refusal(bytes, start, end)
+    if (this.discarding || this.decodeError !== undefined) return
+    const { decoder } = this.metadata!
+    try {
+      this.rows.push(decoder.decode(bytes, start, end))
+    } catch (error) {
+      if (error instanceof BadValue) this.decodeError = decoder.explain(bytes, start, end)
+      else if (isDecodeError(error)) this.decodeError = error
+      else throw error
+    }
+  }
+
+  private isTerminator(length: number): boolean {
+    return has(this.options.capabilities, Flag.DEPRECATE_EOF) ? length < maxTerminatorBytes : length < 9
+  }
+
+  private packet(parser: Parser): void {
+    this.started = true
+    const { bytes, end, start } = parser
+    switch (this.state) {
+      case "first":
+        return this.first(parser)
+      case "parameters":
+        Column.read(new Reader("parameter definition", bytes, start, end), this.options.capabilities)
+        if (--this.parametersLeft === 0) this.afterParameters()
+        return
+      case "columns":
+        return this.column(parser)
+      default:
+        this.eof(bytes, start, end)
+        if (this.state === "columnsEof") this.columnsComplete(parser)
+        else this.beginColumns()
+    }
+  }
+
+  private first(parser: Parser): void {
+    const { bytes, end, start } = parser
+    const header = end > start ? bytes[start]! : -1
+    if (header === 0xff) return this.refusal(bytes, start, end)
+    if (this.options.command === "prepare") {
+      const reader = new Reader("prepare reply", bytes, start, end)
+      if (header !== 0x00) reader.fail("0x00 or ERR", end > start ? `0x${header.toString(16)}` : "an empty packet")
+      reader.skip(1)
+      this.prepared = PrepareOk.read(reader)
+      this.parametersLeft = this.prepared.parameterCount
+      this.columnsLeft = this.prepared.columnCount
+      if (this.parametersLeft > 0) this.state = "parameters"
+      else this.beginColumns()
+      return
+    }
+    if (header === 0x00) {
+      return this.endOfSet(undefined, Ok.read(new Reader("OK", bytes, start + 1, end), this.options.capabilities))
+    }
+    if (header === 0xfb) {
+      throw new ProtocolError({
+        phase: "reply",
+        expected: "a result",
+        got: "a request for a local file, which nobody offered"
+      })
+    }
+    const reader = new Reader("column count", bytes, start, end)
+    const count = reader.length()
+    if (count > maxColumns || count === 0) reader.fail(`1 to ${maxColumns} columns`, `${count}`)
+    const follows = hasExtended(this.options.capabilities, ExtendedFlag.CACHE_METADATA) ? reader.u8() === 1 : true
+    reader.finish()
+    this.columnsLeft = count
+    const known = this.results.length === 0 ? this.options.metadata : undefined
+    if (!follows) {
+      // The server says that the columns are those of the prepare or of the last execution.
+      if (known === undefined || known.columns.length !== count) {
+        reader.fail("column definitions", "none, and none are known")
+      }
+      this.metadata = known
+      return this.afterColumns()
+    }
+    if (known !== undefined && known.columns.length === count && known.source.length > 0) {
+      const eof = this.hasEof() ? 1 : 0
+      if (parser.skip(known.source, count + eof)) {
+        this.metadata = known
+        this.columnsLeft = 0
+        this.state = "rows"
+        return
+      }
+    }
+    this.beginColumns()
+  }
+
+  private hasEof(): boolean {
+    return !has(this.options.capabilities, Flag.DEPRECATE_EOF)
+  }
+
+  private afterParameters(): void {
+    if (this.hasEof()) this.state = "parametersEof"
+    else this.beginColumns()
+  }
+
+  private beginColumns(): void {
+    this.columns = []
+    this.sourceBytes = undefined
+    if (this.columnsLeft > 0) this.state = "columns"
+    else this.state = "done"
+  }
+
+  private column(parser: Parser): void {
+    const { bytes, end, start } = parser
+    if (this.columns.length === 0) {
+      this.sourceBytes = bytes
+      this.sourceStart = start - 4
+    } else if (this.sourceBytes !== bytes) {
+      this.sourceBytes = undefined
+    }
+    this.columns.push(Column.read(new Reader("column definition", bytes, start, end), this.options.capabilities))
+    if (--this.columnsLeft > 0) return
+    if (this.hasEof()) this.state = "columnsEof"
+    else this.columnsComplete(parser)
+  }
+
+  private columnsComplete(parser: Parser): void {
+    const source = this.sourceBytes === parser.bytes && this.sourceStart >= 0
+      ? new Uint8Array(parser.bytes.subarray(this.sourceStart, parser.end))
+      : new Uint8Array(0)
+    const decoder = RowDecoder.make(this.columns, {
+      ...this.options.rows,
+      protocol: this.options.command === "query" ? "text" : "binary"
+    })
+    if (Result.isSuccess(decoder)) {
+      this.metadata = { columns: this.columns, decoder: decoder.success, source }
+    } else {
+      this.decodeError ??= decoder.failure
+      this.metadata = undefined
+    }
+    this.afterColumns()
+  }
+
+  private afterColumns(): void {
+    this.columnsLeft = 0
+    this.state = this.options.command === "prepare" ? "done" : "rows"
+  }
+
+  private eof(bytes: Buffer, start: number, end: number): void {
+    const reader = new Reader("EOF", bytes, start, end)
+    const header = reader.u8()
+    if (header !== 0xfe) reader.fail("0xfe", `0x${header.toString(16)}`)
+    Ok.readEof(reader)
+  }
+
+  private terminator(bytes: Buffer, start: number, end: number): void {
+    const reader = new Reader("end of rows", bytes, start + 1, end)
+    const ok = this.hasEof() ? Ok.readEof(reader) : Ok.read(reader, this.options.capabilities)
+    this.endOfSet(this.metadata, ok)
+  }
+
+  private endOfSet(metadata: Metadata | undefined, ok: Ok.Ok): void {
+    this.results.push({ metadata, rows: this.takeRows(), ok })
+    this.state = (ok.status & ServerStatus.moreResultsExist) !== 0 ? "first" : "done"
+  }
+
+  private refusal(bytes: Buffer, start: number, end: number): void {
+    const reader = new Reader("reply", bytes, start, end)
+    if (reader.u8() !== 0xff) reader.fail("ERR", "another packet")
+    this.err = Err.read(reader)
+    this.state = "done"
+  }
+}
+
+const isDecodeError = (error: unknown): error is DecodeError =>
+  typeof error === "object" && error !== null && "_tag" in error && error._tag === "DecodeError"

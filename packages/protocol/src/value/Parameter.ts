@@ -1,0 +1,137 @@
+/**
+ * JavaScript values as parameters: what type each is sent as. A value that cannot be sent without loss is a
+ * `ParameterError`, never SQL text.
+ *
+ * | JavaScript | sent as |
+ * | --- | --- |
+ * | `null` | NULL |
+ * | `boolean` | TINYINT |
+ * | `number` | BIGINT where it is a safe integer, else DOUBLE; `NaN` and the infinities are errors |
+ * | `bigint` | BIGINT, BIGINT UNSIGNED, or DECIMAL up to 65 digits |
+ * | `string` | VARCHAR; one with a lone surrogate is an error |
+ * | `Uint8Array`, `Float32Array` (a VECTOR) | BLOB |
+ * | `Date`, `DateTime` | DATETIME |
+ * | `BigDecimal` | DECIMAL |
+ * | `Duration` | TIME |
+ *
+ * @since 0.1.0
+ */
+import * as BigDecimal from "effect/BigDecimal"
+import * as Data from "effect/Data"
+import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
+
+/**
+ * A value that cannot be sent. Nothing of the statement was sent.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class ParameterError extends Data.TaggedError("ParameterError")<{
+  /** Position from 0 on, or name. */
+  readonly parameter: number | string
+  readonly message: string
+}> {}
+
+/**
+ * A parameter in the form that the encoders take.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Parameter =
+  | { readonly _tag: "Null" }
+  | { readonly _tag: "Boolean"; readonly value: boolean }
+  | { readonly _tag: "Integer"; readonly value: number | bigint; readonly unsigned: boolean }
+  | { readonly _tag: "Double"; readonly value: number }
+  | { readonly _tag: "Decimal"; readonly digits: string }
+  | { readonly _tag: "Text"; readonly value: string }
+  | { readonly _tag: "Bytes"; readonly value: Uint8Array }
+  | { readonly _tag: "DateTime"; readonly epochMillis: number }
+  | { readonly _tag: "Time"; readonly micros: bigint }
+
+const nullParameter: Parameter = { _tag: "Null" }
+const minI64 = -(BigInt(2) ** BigInt(63))
+const maxI64 = BigInt(2) ** BigInt(63)
+const maxU64 = BigInt(2) ** BigInt(64)
+const maxDecimalDigits = 65
+/** 0000-01-01 and 9999-12-31T23:59:59.999 as milliseconds since the epoch. */
+const minMillis = -62_167_219_200_000
+const maxMillis = 253_402_300_799_999
+/** TIME reaches from -838:59:59 to 838:59:59. */
+const maxTimeMicros = BigInt((838 * 3600 + 59 * 60 + 59) * 1_000_000)
+
+/** Throws a `ParameterError`: the encoders of commands turn it into a `Result`. */
+export const classify = (value: unknown, parameter: number | string): Parameter => {
+  const fail = (message: string): never => {
+    throw new ParameterError({ parameter, message: `Parameter ${parameter}: ${message}` })
+  }
+  switch (typeof value) {
+    case "string":
+      return value.isWellFormed()
+        ? { _tag: "Text", value }
+        : fail("the string has a lone surrogate, which UTF-8 cannot represent")
+    case "number":
+      if (Number.isSafeInteger(value) && !Object.is(value, -0)) return { _tag: "Integer", value, unsigned: false }
+      return Number.isFinite(value) ? { _tag: "Double", value } : fail(`${value} is not a number of SQL`)
+    case "bigint":
+      return integer(value) ?? fail(`a DECIMAL has at most ${maxDecimalDigits} digits`)
+    case "boolean":
+      return { _tag: "Boolean", value }
+    case "undefined":
+      return fail("undefined is not a value; use null for NULL")
+    case "object":
+      return value === null ? nullParameter : object(value, fail)
+    default:
+      return fail(`a ${typeof value} is not a value of SQL`)
+  }
+}
+
+const integer = (value: bigint): Parameter | undefined => {
+  if (value >= minI64 && value < maxI64) return { _tag: "Integer", value, unsigned: false }
+  if (value >= maxI64 && value < maxU64) return { _tag: "Integer", value, unsigned: true }
+  const digits = value.toString()
+  return digits.replace("-", "").length <= maxDecimalDigits ? { _tag: "Decimal", digits } : undefined
+}
+
+const object = (value: object, fail: (message: string) => never): Parameter => {
+  if (value instanceof Uint8Array) return { _tag: "Bytes", value }
+  if (value instanceof Date) return instant(value.getTime(), fail)
+  if (value instanceof Float32Array) return { _tag: "Bytes", value: littleEndian(value) }
+  if (BigDecimal.isBigDecimal(value)) return { _tag: "Decimal", digits: plainDigits(value) }
+  if (DateTime.isDateTime(value)) return instant(value.epochMilliseconds, fail)
+  if (Duration.isDuration(value)) return time(value, fail)
+  if (Array.isArray(value)) return fail("an array is not one value; give each element its own placeholder")
+  return fail("an object is not a value of SQL; pass its JSON text if that is meant")
+}
+
+const instant = (epochMillis: number, fail: (message: string) => never): Parameter => {
+  if (Number.isNaN(epochMillis)) return fail("the Date is invalid")
+  if (epochMillis < minMillis || epochMillis > maxMillis) return fail("a DATETIME is between the years 0 and 9999")
+  return { _tag: "DateTime", epochMillis: Math.floor(epochMillis) }
+}
+
+const time = (duration: Duration.Duration, fail: (message: string) => never): Parameter => {
+  if (!Duration.isFinite(duration)) return fail("a TIME is not infinite")
+  const nanos = Duration.toNanosUnsafe(duration)
+  if (nanos % BigInt(1000) !== BigInt(0)) return fail("a TIME has whole microseconds")
+  const micros = nanos / BigInt(1000)
+  if (micros > maxTimeMicros || micros < -maxTimeMicros) return fail("a TIME is between -838:59:59 and 838:59:59")
+  return { _tag: "Time", micros }
+}
+
+const littleEndian = (values: Float32Array): Uint8Array => {
+  const bytes = Buffer.allocUnsafe(values.length * 4)
+  for (let index = 0; index < values.length; index++) bytes.writeFloatLE(values[index]!, index * 4)
+  return bytes
+}
+
+/** Digits without an exponent. */
+const plainDigits = (value: BigDecimal.BigDecimal): string => {
+  const negative = value.value < BigInt(0)
+  const digits = (negative ? -value.value : value.value).toString()
+  const sign = negative ? "-" : ""
+  if (value.scale <= 0) return `${sign}${digits}${"0".repeat(-value.scale)}`
+  const padded = digits.padStart(value.scale + 1, "0")
+  return `${sign}${padded.slice(0, -value.scale)}.${padded.slice(-value.scale)}`
+}
