@@ -3,16 +3,19 @@
  * (`*.long.ts`), which `npm run test:long` runs with the seed in `TEST_SEED`. Servers come from outside:
  * `scripts/test.ts` starts them and says where they are in `EFFECT_MYSQL_TEST_SERVERS`.
  */
-import { availableParallelism } from "node:os"
-import { defineConfig, type ViteUserConfig } from "vitest/config"
 
-const long = process.env["EFFECT_MYSQL_TESTS"] === "long"
+import { defineConfig, type ViteUserConfig } from "vitest/config"
+import { availableParallelism } from "node:os"
+
+const long = process.env.EFFECT_MYSQL_TESTS === "long"
 const suffix = long ? "long" : "test"
 const seconds = 1000
 
 const config: ViteUserConfig = defineConfig({
   test: {
-    include: ["{packages/*,examples,benchmarks,scripts}/test/**", "test/**"].map((folder) => `${folder}/*.${suffix}.ts`),
+    include: ["{packages/*,examples,benchmarks,scripts}/test/**", "test/**"].map(
+      (folder) => `${folder}/*.${suffix}.ts`
+    ),
     exclude: ["**/node_modules/**", "**/dist/**"],
     pool: "forks",
     maxWorkers: Math.min(4, availableParallelism()),

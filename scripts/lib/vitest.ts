@@ -1,0 +1,55 @@
+/**
+ * One run of vitest in a process of its own, on the Node of one's choice, with what it came to.
+ */
+
+import * as Effect from "effect/Effect"
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import * as Command from "./command.ts"
+import * as Summary from "./summary.ts"
+import { root } from "./workspace.ts"
+
+export interface Run {
+  readonly node: string
+  readonly args: ReadonlyArray<string>
+  readonly env: NodeJS.ProcessEnv
+}
+
+interface Report {
+  readonly counts: ReadonlyArray<Summary.Summary>
+  readonly unhandledErrors: number
+}
+
+const failure = (message: string): Effect.Effect<Summary.Summary> =>
+  Effect.sync(() => {
+    console.error(message)
+    return { ...Summary.empty, failed: 1 }
+  })
+
+/** Vitest may end badly with every test passed (a worker that hangs, an error between files): that is a failure. */
+const conclude = (file: string, exitCode: number): Effect.Effect<Summary.Summary> => {
+  if (!existsSync(file)) return failure(`vitest ended with ${exitCode} and without a report`)
+  const report = JSON.parse(readFileSync(file, "utf8")) as Report
+  const counted = report.counts.reduce(Summary.add, { ...Summary.empty, failed: report.unhandledErrors })
+  if (counted.failed > 0 || exitCode === 0) return Effect.succeed(counted)
+  return Effect.map(failure(`vitest ended with ${exitCode} although no test failed`), (failed) =>
+    Summary.add(counted, failed)
+  )
+}
+
+export const run = (options: Run): Effect.Effect<Summary.Summary> =>
+  Effect.acquireUseRelease(
+    Effect.sync(() => mkdtempSync(join(tmpdir(), "effect-mysql-tests-"))),
+    (folder) => {
+      const file = join(folder, "summary.json")
+      const vitest = join(root, "node_modules", "vitest", "vitest.mjs")
+      const args = [vitest, "run", "--reporter=./scripts/reporter.ts", ...options.args]
+      const plain = process.stdout.isTTY ? {} : { NO_COLOR: "1" }
+      const env = { ...plain, ...options.env, [Summary.fileVariable]: file }
+      return Effect.flatMap(Command.run(options.node, args, { cwd: root, env, show: true }), ({ exitCode }) =>
+        conclude(file, exitCode)
+      )
+    },
+    (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
+  )
