@@ -1,1 +1,10 @@
-export {}
+/**
+ * Real MySQL and MariaDB servers for tests.
+ *
+ * @since 0.1.0
+ */
+export * as Certificates from "./Certificates.ts"
+export * as Flavour from "./Flavour.ts"
+export * as MysqlServer from "./MysqlServer.ts"
+export * as MysqlServerError from "./MysqlServerError.ts"
+export * as SharedServers from "./SharedServers.ts"
