@@ -1,1 +1,10 @@
-export {}
+/**
+ * One MySQL or MariaDB server from Effect.
+ *
+ * @since 0.1.0
+ */
+export * as MysqlConfig from "./MysqlConfig.ts"
+export * as MysqlConnection from "./MysqlConnection.ts"
+export * as MysqlError from "./MysqlError.ts"
+export * as NodeTransport from "./NodeTransport.ts"
+export * as Transport from "./Transport.ts"

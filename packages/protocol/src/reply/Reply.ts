@@ -54,7 +54,8 @@ export interface ResultSet {
  * @category models
  */
 export interface ReplyOptions {
-  readonly command: "query" | "execute" | "prepare"
+  /** `plain`: nothing but OK, EOF or ERR can come. */
+  readonly command: "query" | "execute" | "prepare" | "plain"
   readonly capabilities: Capabilities
   readonly rows: Omit<RowDecoder.RowOptions, "protocol">
   /** What the same statement's first result looked like last time. */
@@ -183,8 +184,12 @@ export class Reply {
       else this.beginColumns()
       return
     }
+    if (header === 0xfe && this.options.command === "plain") return this.terminator(bytes, start, end)
     if (header === 0x00) {
       return this.endOfSet(undefined, Ok.read(new Reader("OK", bytes, start + 1, end), this.options.capabilities))
+    }
+    if (this.options.command === "plain") {
+      new Reader("reply", bytes, start, end).fail("OK or ERR", `0x${header.toString(16)}`)
     }
     if (header === 0xfb) {
       throw new ProtocolError({

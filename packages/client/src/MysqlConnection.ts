@@ -1,0 +1,248 @@
+/**
+ * One connection to one server.
+ *
+ * Statements of several fibers on one connection are pipelined: they go out without waiting for one another, and each
+ * fiber gets its own reply. Whoever needs the session for himself - transactions, session variables, locks - reserves it.
+ *
+ * Interrupting a fiber stops its statement on the server.
+ *
+ * @since 0.1.0
+ */
+import type { DecodingOptions } from "@effect-mysql/protocol/row/Decoding"
+import * as Context from "effect/Context"
+import type * as Config from "effect/Config"
+import * as ConfigModule from "effect/Config"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
+import * as Connection from "./internal/Connection.ts"
+import * as canceller from "./internal/canceller.ts"
+import type { MysqlConfig } from "./MysqlConfig.ts"
+import * as Settings from "./MysqlConfig.ts"
+import type { MysqlError } from "./MysqlError.ts"
+
+/**
+ * A column of a result.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Field {
+  readonly name: string
+  readonly table: string
+  readonly database: string
+  readonly originalName: string
+  readonly originalTable: string
+  /** The server's type by name, e.g. `BIGINT UNSIGNED`, `VARCHAR`, MariaDB's `JSON` and `UUID` included. */
+  readonly type: string
+  readonly nullable: boolean
+  /** Largest length of a value in bytes, as the server states it. */
+  readonly length: number
+  readonly decimals: number
+  readonly flags: number
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Row = { readonly [column: string]: unknown }
+
+/**
+ * The end of a statement that returned no rows, or what surrounds the rows.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Outcome {
+  /** Rows that were changed; with `foundRows`, rows that matched. */
+  readonly affectedRows: number
+  /** The first id that was generated: `number` where safe, else `bigint`; 0 where there is none. */
+  readonly insertId: number | bigint
+  readonly warningCount: number
+  /** The server's own words, e.g. `Records: 3  Duplicates: 0  Warnings: 0`. */
+  readonly info: string
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface QueryResult<A = Row> extends Outcome {
+  readonly rows: ReadonlyArray<A>
+  /** Empty for a statement that returns no rows by its nature. */
+  readonly fields: ReadonlyArray<Field>
+}
+
+/**
+ * Values for the placeholders of a statement, in their order.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Params = ReadonlyArray<unknown>
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface QueryOptions {
+  /** Rows as objects (default) or as arrays. */
+  readonly rows?: "object" | "array" | undefined
+  /** How values come out, for this statement; the connection's options do not apply then. */
+  readonly decoding?: DecodingOptions | undefined
+  /** `false`: the statement goes as text, its values as literals. */
+  readonly prepare?: boolean | undefined
+  /** The statement is stopped after this time, and fails with `StatementTimeout`. Default: the connection's. */
+  readonly timeout?: Duration.Input | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface TransactionOptions {
+  readonly isolation?: "read uncommitted" | "read committed" | "repeatable read" | "serializable" | undefined
+  readonly accessMode?: "read only" | "read write" | undefined
+  readonly consistentSnapshot?: boolean | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Info {
+  readonly product: "mysql" | "mariadb"
+  readonly version: string
+  readonly connectionId: number
+  /** The address that was connected to. */
+  readonly host: string
+  readonly authPlugin: string
+  readonly tls: { readonly protocol: string; readonly cipher: string; readonly verified: boolean } | undefined
+  readonly collation: string
+}
+
+/**
+ * The session as the server described it last.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Status {
+  readonly inTransaction: boolean
+  readonly autocommit: boolean
+  readonly noBackslashEscapes: boolean
+  readonly database: string | undefined
+  readonly closed: boolean
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface PreparedStatement {
+  readonly parameterCount: number
+  readonly fields: ReadonlyArray<Field>
+  readonly query: <A = Row>(params?: Params, options?: QueryOptions) => Effect.Effect<QueryResult<A>, MysqlError>
+  readonly stream: <A = Row>(params?: Params, options?: QueryOptions) => Stream.Stream<A, MysqlError>
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface MysqlConnection {
+  readonly info: Info
+  readonly status: Effect.Effect<Status>
+  /**
+   * Runs one statement and collects its rows. With parameters it is prepared (and stays so, for the next time), and they
+   * travel beside the text. Of several results the first is returned.
+   */
+  readonly query: <A = Row>(
+    sql: string,
+    params?: Params,
+    options?: QueryOptions
+  ) => Effect.Effect<QueryResult<A>, MysqlError>
+  /**
+   * The rows of one statement as they come. What the consumer does not pull stays on the way, and the server waits.
+   * The connection is busy until the stream ends; ending it early stops the statement.
+   */
+  readonly stream: <A = Row>(sql: string, params?: Params, options?: QueryOptions) => Stream.Stream<A, MysqlError>
+  /**
+   * Runs one or several statements as text, values as literals, and collects every result. Fails with the first error;
+   * what ran before it has run.
+   */
+  readonly script: <A = Row>(
+    sql: string,
+    params?: Params,
+    options?: QueryOptions
+  ) => Effect.Effect<ReadonlyArray<QueryResult<A>>, MysqlError>
+  /** Prepares a statement that stays prepared until the scope closes. */
+  readonly prepare: (sql: string) => Effect.Effect<PreparedStatement, MysqlError, Scope.Scope>
+  /**
+   * Exclusive use until the scope closes; waits in the order of asking. Statements of others wait meanwhile. Reserving
+   * what is reserved already gives the same again.
+   */
+  readonly reserve: Effect.Effect<ReservedConnection, MysqlError, Scope.Scope>
+  readonly ping: Effect.Effect<void, MysqlError>
+}
+
+/**
+ * A connection that nobody else uses: the place for what changes the session.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ReservedConnection extends MysqlConnection {
+  readonly begin: (options?: TransactionOptions) => Effect.Effect<void, MysqlError>
+  /** Fails with `CommitOutcomeUnknown` when the line is lost after COMMIT was sent. */
+  readonly commit: Effect.Effect<void, MysqlError>
+  readonly rollback: Effect.Effect<void, MysqlError>
+  readonly savepoint: (name: string) => Effect.Effect<void, MysqlError>
+  readonly rollbackTo: (name: string) => Effect.Effect<void, MysqlError>
+  readonly release: (name: string) => Effect.Effect<void, MysqlError>
+  readonly useDatabase: (name: string) => Effect.Effect<void, MysqlError>
+  /** Puts the session back to its configured state; an open transaction is rolled back. */
+  readonly reset: Effect.Effect<void, MysqlError>
+}
+
+/**
+ * @since 0.1.0
+ * @category services
+ */
+export const MysqlConnection: Context.Service<MysqlConnection, MysqlConnection> = Context.Service<MysqlConnection>(
+  "@effect-mysql/client/MysqlConnection"
+)
+
+/**
+ * Connects and logs in. The scope owns the connection: when it closes, the session is ended.
+ *
+ * Fails with `ConfigurationError`, `ConnectError`, `TlsError`, `LoginError` or `ProtocolError`. Interruption closes the
+ * line.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (config: MysqlConfig): Effect.Effect<MysqlConnection, MysqlError, Scope.Scope> =>
+  Effect.gen(function*() {
+    const resolved = yield* Settings.resolve(config)
+    return yield* Connection.open(resolved, yield* canceller.make)
+  })
+
+/**
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (config: MysqlConfig): Layer.Layer<MysqlConnection, MysqlError> =>
+  Layer.effect(MysqlConnection, make(config))
+
+/**
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerConfig = (
+  config: Config.Wrap<MysqlConfig>
+): Layer.Layer<MysqlConnection, MysqlError | Config.ConfigError> =>
+  Layer.effect(MysqlConnection, Effect.flatMap(ConfigModule.unwrap(config), make))

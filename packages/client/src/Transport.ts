@@ -1,0 +1,68 @@
+/**
+ * The way to the server. The default is Node's sockets; providing another `Transport` replaces it: another runtime, a
+ * tunnel, a cloud provider's proxy.
+ *
+ * Reading is pulling: what nobody pulls stays in the kernel, and the server has to wait.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import type * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import type { Target as TargetOf } from "./internal/target.ts"
+import type { TlsOptions } from "./MysqlConfig.ts"
+import type { MysqlError } from "./MysqlError.ts"
+import { nodeTransport } from "./NodeTransport.ts"
+
+/**
+ * Where a server listens.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Target = TargetOf
+
+/**
+ * One open line. It is closed with the scope that it was connected in.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface TransportConnection {
+  /** Waits for bytes and takes what there is. Fails once the line is gone. An interrupted pull loses no byte. */
+  readonly pull: Effect.Effect<readonly [Uint8Array, ...Array<Uint8Array>], MysqlError>
+  /**
+   * Hands bytes over in the order of the calls, and ends when there is room for more. Nobody may write to `bytes`
+   * afterwards. Interruption ends the wait, not the sending. Fails at once on a line that is known to be dead, with
+   * phase `notSent`.
+   */
+  readonly write: (bytes: Uint8Array) => Effect.Effect<void, MysqlError>
+  /** Goes on in TLS. Fails with `TlsError`; the line is closed then. */
+  readonly startTls: (options: TlsOptions) => Effect.Effect<void, MysqlError>
+  /** Looks without waiting: has anything arrived, has the line gone? */
+  readonly idle: Effect.Effect<"quiet" | "bytes" | "closed">
+  /** Nobody on the way can read: TLS or a unix socket. `verified`: and the server is who it says. */
+  readonly secure: "no" | "encrypted" | "verified"
+  /** Protocol and cipher of TLS. */
+  readonly tls: { readonly protocol: string; readonly cipher: string } | undefined
+  readonly peerCertificate: Effect.Effect<Option.Option<Uint8Array>>
+  /** Where the line really goes: the address that the host name was resolved to. */
+  readonly target: Target
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Transport {
+  readonly connect: (target: Target) => Effect.Effect<TransportConnection, MysqlError, Scope.Scope>
+}
+
+/**
+ * @since 0.1.0
+ * @category services
+ */
+export const Transport: Context.Reference<Transport> = Context.Reference<Transport>("@effect-mysql/client/Transport", {
+  defaultValue: () => nodeTransport
+})

@@ -1,0 +1,581 @@
+/**
+ * Commands out, replies in, in order: what the fibers that share one connection have to agree on.
+ *
+ * A fiber writes its command and waits for its turn to read. Whoever has the turn pulls from the socket and completes
+ * replies, its own and those before and behind it that lie in the same bytes, then hands the turn on. There is no reader
+ * fiber. Commands are written without waiting for replies; those of one tick go out in one write.
+ *
+ * An entry that nobody waits for any more is abandoned: it stays in its place, and its reply is read and thrown away.
+ * When only abandoned entries are left, the fiber that abandoned last (or one that is forked for it) stops them on the
+ * server and reads what they still say; until then nothing is written, because a KILL names a connection and not a
+ * statement.
+ *
+ * All state is changed synchronously and is consistent whenever a fiber is resumed.
+ */
+import * as Command from "@effect-mysql/protocol/command/Command"
+import type { Capabilities } from "@effect-mysql/protocol/connect/Capabilities"
+import * as Packet from "@effect-mysql/protocol/framing/Packet"
+import { Reply } from "@effect-mysql/protocol/reply/Reply"
+import { ServerStatus } from "@effect-mysql/protocol/ServerStatus"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as MysqlError from "../MysqlError.ts"
+import type { TransportConnection } from "../Transport.ts"
+import * as failures from "./failures.ts"
+
+/** Whoever has the connection to himself; an identity and nothing else. */
+export type Owner = object
+
+/** One command and the reply to it. */
+export interface Entry {
+  readonly bytes: Buffer
+  readonly reply: Reply
+  readonly owner: Owner | undefined
+  /** A stream: nothing is written behind it, so that it can be stopped. */
+  readonly exclusive: boolean
+  /** COMMIT, ROLLBACK and XA are never killed. */
+  readonly killable: boolean
+  /** For errors that name the statement. */
+  readonly sql: string
+  state: "new" | "waiting" | "unsent" | "sent" | "done"
+  abandoned: boolean
+  /** Why there will be no reply. */
+  failure: MysqlError.MysqlError | undefined
+  /** The ping behind an ERR in a transaction, whose OK tells whether the transaction lives. */
+  probe: Reply | undefined
+  wake: ((turn: boolean) => void) | undefined
+}
+
+export const makeEntry = (
+  fields: Pick<Entry, "bytes" | "reply" | "sql"> & Partial<Pick<Entry, "owner" | "exclusive" | "killable">>
+): Entry => ({
+  bytes: fields.bytes,
+  reply: fields.reply,
+  owner: fields.owner,
+  exclusive: fields.exclusive ?? false,
+  killable: fields.killable ?? true,
+  sql: fields.sql,
+  state: "new",
+  abandoned: false,
+  failure: undefined,
+  probe: undefined,
+  wake: undefined
+})
+
+/** Someone who wants the connection to himself, in the same queue as the commands. */
+interface Reservation {
+  readonly owner: Owner
+  readonly granted: () => void
+}
+
+type Waiter = { readonly _tag: "command"; readonly entry: Entry } | ({ readonly _tag: "reservation" } & Reservation)
+
+export interface ExchangeOptions {
+  readonly transport: TransportConnection
+  readonly parser: Packet.Parser
+  readonly capabilities: Capabilities
+  readonly status: number
+  readonly database: string | undefined
+  readonly cancellation: "kill" | "close" | "wait"
+  /**
+   * Stops what runs on the server's side of this connection, and ends when that is confirmed; asks `wanted` right
+   * before it does. Not called for `close` and `wait`.
+   */
+  readonly kill: (wanted: () => boolean) => Effect.Effect<void, MysqlError.MysqlError>
+  /** Starts an effect in a fiber of its own, with the services that the connection was made with. */
+  readonly runFork: (effect: Effect.Effect<void>) => Fiber.Fiber<void>
+  /** The line can go. */
+  readonly onLost: () => void
+}
+
+/** Commands that may be under way at once. */
+const maxInFlight = 128
+/** ER_CLIENT_INTERACTION_TIMEOUT: sent unasked, before the command was read. */
+const idleTooLong = 4031
+/** How long stopping a statement may take before the line is cut. */
+const cancelBound = Duration.seconds(5)
+
+export class Exchange {
+  status: number
+  database: string | undefined
+  /** Something beyond rows may have changed in the session, as the server's tracking tells. */
+  stateChanged = false
+  lost: MysqlError.MysqlError | undefined = undefined
+  /** Bytes that ride in front of the next command: they have no reply. */
+  private readonly riders: Array<Buffer> = []
+
+  private readonly options: ExchangeOptions
+  private readonly inFlight: Array<Entry> = []
+  private readonly waiting: Array<Waiter> = []
+  private unsent: Array<Buffer> = []
+  private flushScheduled = false
+  /** A write that the socket has not taken yet. */
+  private writing = false
+  /** Whose turn it is to read. */
+  private turn: Entry | undefined = undefined
+  /** Reading has begun for the first of `inFlight`. */
+  private begun = false
+  private reservedBy: Owner | undefined = undefined
+  /** A statement is being stopped: nothing is written until that is over. */
+  private stopping = false
+  private afterStop: Array<() => void> = []
+  /** An ERR came in a transaction while a statement was being stopped: whether the transaction lives is open. */
+  private uncertain = false
+  private readonly step: Effect.Effect<unknown, MysqlError.MysqlError>
+
+  constructor(options: ExchangeOptions) {
+    this.options = options
+    this.status = options.status
+    this.database = options.database
+    this.step = Effect.matchEffect(options.transport.pull, {
+      onSuccess: (chunks) => {
+        for (const chunk of chunks) options.parser.feed(chunk)
+        return this.continueTurn()
+      },
+      onFailure: (error) => {
+        this.lose(error)
+        return this.continueTurn()
+      }
+    })
+  }
+
+  /** Nothing is under way, and nobody waits. */
+  get quiet(): boolean {
+    return this.inFlight.length === 0 && this.waiting.length === 0 && !this.stopping && !this.writing
+  }
+
+  // ---- for fibers --------------------------------------------------------------------------------------------------
+
+  /**
+   * Sends a command and ends when its reply is complete; `finish` then reads it. Interruption stops the statement on the
+   * server where that is possible without harm to others.
+   */
+  run<A>(entry: Entry, finish: (entry: Entry) => Effect.Effect<A, MysqlError.MysqlError>): Effect.Effect<A, MysqlError.MysqlError> {
+    return Effect.onInterrupt(
+      Effect.flatMap(Effect.suspend(() => this.start(entry)), () => finish(entry)),
+      () => this.abandon(entry)
+    )
+  }
+
+  /** For a stream: ends when the command was sent and it is its turn to read. `advance` and `abandon` do the rest. */
+  open(entry: Entry): Effect.Effect<void, MysqlError.MysqlError> {
+    return Effect.onInterrupt(
+      Effect.suspend(() => {
+        this.admit(entry)
+        return this.turn === entry || entry.state === "done" ? Effect.void : this.awaitTurn(entry)
+      }),
+      () => this.abandon(entry)
+    )
+  }
+
+  /** For a stream: one pull from the socket. */
+  advance(entry: Entry): Effect.Effect<void, MysqlError.MysqlError> {
+    return Effect.suspend(() => {
+      if (this.lost !== undefined || entry.state === "done") return Effect.void
+      this.turn = entry
+      return this.options.parser.pendingBytes > 0 && this.readOnce()
+        ? Effect.void
+        : Effect.matchEffect(this.options.transport.pull, {
+          onSuccess: (chunks) => {
+            for (const chunk of chunks) this.options.parser.feed(chunk)
+            this.readOnce()
+            return Effect.void
+          },
+          onFailure: (error) => {
+            this.lose(error)
+            return Effect.void
+          }
+        })
+    })
+  }
+
+  /** Waits for the connection to be free, in the order of asking, and keeps it for `owner`. */
+  reserve(owner: Owner): Effect.Effect<void> {
+    return Effect.callback<void>((resume) => {
+      const waiter: Waiter = { _tag: "reservation", owner, granted: () => resume(Effect.void) }
+      this.waiting.push(waiter)
+      this.pump()
+      return Effect.sync(() => {
+        const index = this.waiting.indexOf(waiter)
+        if (index >= 0) this.waiting.splice(index, 1)
+        else this.unreserve(owner)
+      })
+    })
+  }
+
+  unreserve(owner: Owner): void {
+    if (this.reservedBy !== owner) return
+    this.reservedBy = undefined
+    this.pump()
+  }
+
+  /** Sends bytes that have no reply, in front of the next command. */
+  ride(bytes: Buffer): void {
+    this.riders.push(bytes)
+  }
+
+  /** Ends when nothing is under way any more: what was abandoned has been read. */
+  get settled(): Effect.Effect<void> {
+    return Effect.suspend(() =>
+      this.stopping
+        ? Effect.callback<void>((resume) => {
+          this.afterStop.push(() => resume(Effect.void))
+        })
+        : this.inFlight.length > 0 && this.inFlight.every((entry) => entry.abandoned)
+        ? this.stop
+        : Effect.void
+    )
+  }
+
+  /** Nobody waits for this reply any more. */
+  abandon(entry: Entry): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      entry.wake = undefined
+      switch (entry.state) {
+        case "new":
+        case "done":
+          entry.state = "done"
+          return Effect.void
+        case "waiting":
+          entry.state = "done"
+          this.waiting.splice(this.waiting.findIndex((waiter) => waiter._tag === "command" && waiter.entry === entry), 1)
+          this.pump()
+          return Effect.void
+        case "unsent":
+          entry.state = "done"
+          if (this.inFlight[0] === entry) this.begun = false
+          if (this.turn === entry) this.turn = undefined
+          this.inFlight.splice(this.inFlight.indexOf(entry), 1)
+          this.unsent.splice(this.unsent.indexOf(entry.bytes), 1)
+          this.pump()
+          return Effect.void
+        case "sent":
+          entry.abandoned = true
+          entry.reply.discarding = true
+          entry.reply.takeRows()
+          if (this.turn === entry) this.turn = undefined
+          return this.turn !== undefined || this.passTurn() ? Effect.void : this.stop
+      }
+    })
+  }
+
+  /** Marks the connection as lost: whoever waits gets an error that says how far his statement was. */
+  lose(error: MysqlError.MysqlError): void {
+    if (this.lost !== undefined) return
+    this.lost = error
+    const entries = this.inFlight.splice(0)
+    const waiting = this.waiting.splice(0)
+    this.unsent = []
+    this.turn = undefined
+    const reservations: Array<() => void> = []
+    for (const waiter of waiting) {
+      if (waiter._tag === "command") entries.push(waiter.entry)
+      else reservations.push(waiter.granted)
+    }
+    for (const entry of entries) {
+      entry.failure = lostAs(error, entry)
+      entry.state = "done"
+    }
+    this.options.onLost()
+    for (const granted of reservations) granted()
+    for (const entry of entries) this.resume(entry, false)
+  }
+
+  // ---- sending -----------------------------------------------------------------------------------------------------
+
+  private start(entry: Entry): Effect.Effect<void, MysqlError.MysqlError> {
+    this.admit(entry)
+    if (this.turn === entry) return this.continueTurn()
+    if (entry.state === "done") return Effect.void
+    return Effect.flatMap(this.awaitTurn(entry), (turn) => turn ? this.continueTurn() : Effect.void)
+  }
+
+  /** `true`: it is this entry's turn to read; `false`: somebody else has completed it, or the line is lost. */
+  private awaitTurn(entry: Entry): Effect.Effect<boolean> {
+    return Effect.callback<boolean>((resume) => {
+      // The fiber may have been suspended since its command was admitted.
+      if (entry.state === "done") return resume(Effect.succeed(false))
+      if (this.turn === entry) return resume(Effect.succeed(true))
+      entry.wake = (turn) => resume(Effect.succeed(turn))
+    })
+  }
+
+  private admit(entry: Entry): void {
+    if (this.lost !== undefined) {
+      entry.failure = lostAs(this.lost, entry)
+      entry.state = "done"
+      return
+    }
+    const ahead = this.waiting.some((waiter) =>
+      waiter._tag === "reservation" ? entry.owner === undefined : waiter.entry.owner === entry.owner
+    )
+    if (ahead || !this.maySend(entry)) {
+      entry.state = "waiting"
+      this.waiting.push({ _tag: "command", entry })
+      return
+    }
+    this.send(entry)
+    if (this.turn === undefined) this.turn = entry
+  }
+
+  private maySend(entry: Entry): boolean {
+    if (this.stopping || this.inFlight.length >= maxInFlight) return false
+    if (this.reservedBy !== undefined && this.reservedBy !== entry.owner) return false
+    return entry.exclusive ? this.inFlight.length === 0 : this.inFlight.at(-1)?.exclusive !== true
+  }
+
+  /** Lets in what may go now, first come, first served; behind a reservation only its owner's commands go. */
+  private pump(): void {
+    let index = 0
+    while (index < this.waiting.length) {
+      const waiter = this.waiting[index]!
+      if (waiter._tag === "command") {
+        if (this.maySend(waiter.entry)) {
+          this.waiting.splice(index, 1)
+          this.send(waiter.entry)
+          if (waiter.entry.exclusive) {
+            this.turn = waiter.entry
+            this.resume(waiter.entry, true)
+          }
+          continue
+        }
+        if (this.reservedBy === undefined || this.reservedBy === waiter.entry.owner) break
+      } else {
+        if (this.reservedBy === undefined && this.inFlight.length === 0 && !this.stopping) {
+          this.waiting.splice(index, 1)
+          this.reservedBy = waiter.owner
+          waiter.granted()
+          continue
+        }
+        if (this.reservedBy === undefined) break
+      }
+      index++
+    }
+    this.assignTurn()
+  }
+
+  /** At once where nothing is under way; otherwise together with the others of this tick. */
+  private send(entry: Entry): void {
+    const alone = this.inFlight.length === 0 && !this.writing
+    this.inFlight.push(entry)
+    entry.state = "unsent"
+    if (this.riders.length > 0) this.unsent.push(...this.riders.splice(0))
+    this.unsent.push(entry.bytes)
+    if (alone) {
+      this.flush()
+    } else if (!this.flushScheduled) {
+      this.flushScheduled = true
+      queueMicrotask(() => {
+        this.flushScheduled = false
+        this.flush()
+      })
+    }
+  }
+
+  private flush(): void {
+    if (this.writing || this.unsent.length === 0 || this.lost !== undefined) return
+    const bytes = this.unsent.length === 1 ? this.unsent[0]! : Buffer.concat(this.unsent)
+    this.unsent = []
+    const batch = this.inFlight.filter((entry) => entry.state === "unsent")
+    for (const entry of batch) entry.state = "sent"
+    this.writing = true
+    // Run apart from the fibers whose commands these are: interrupting one of them must not tear the batch.
+    const fiber = Effect.runFork(this.options.transport.write(bytes))
+    const immediate = fiber.pollUnsafe()
+    if (immediate !== undefined) {
+      this.written(immediate, batch)
+    } else {
+      fiber.addObserver((exit) => this.written(exit, []))
+    }
+  }
+
+  private written(exit: Exit.Exit<void, MysqlError.MysqlError>, unsentOnFailure: ReadonlyArray<Entry>): void {
+    this.writing = false
+    if (Exit.isSuccess(exit)) return this.flush()
+    // Refused at once: not a byte of the batch left.
+    for (const entry of unsentOnFailure) entry.state = "unsent"
+    const error = Exit.findErrorOption(exit)
+    this.lose(error._tag === "Some" ? error.value : lostLine("the write ended without a result"))
+  }
+
+  // ---- receiving ---------------------------------------------------------------------------------------------------
+
+  /** The reader's loop: completes what has arrived, and pulls until its own reply is complete. */
+  private continueTurn(): Effect.Effect<void, MysqlError.MysqlError> {
+    const entry = this.turn
+    if (entry === undefined) return Effect.void
+    return this.readOnce() ? Effect.void : this.step as Effect.Effect<void, MysqlError.MysqlError>
+  }
+
+  /**
+   * Completes the replies that have arrived. `true` when that of the reader is among them; the turn is with somebody
+   * else then.
+   */
+  private readOnce(): boolean {
+    const { parser } = this.options
+    const reader = this.turn
+    const completed: Array<Entry> = []
+    while (this.inFlight.length > 0) {
+      const entry = this.inFlight[0]!
+      if (!this.begun) {
+        this.begun = true
+        parser.expect(entry.probe === undefined ? Packet.frameCount(entry.bytes.length - 4) : 1)
+      }
+      const reply = entry.probe ?? entry.reply
+      if (!reply.consume(parser)) break
+      this.begun = false
+      if (reply.failure !== undefined) {
+        this.lose(failures.protocol(reply.failure))
+        break
+      }
+      if (reply.err?.errno === idleTooLong && parser.sequence === 0) {
+        this.lose(
+          MysqlError.make(new MysqlError.ConnectionLost({ phase: "notSent", problem: reply.err.message }))
+        )
+        break
+      }
+      this.note(reply)
+      if (this.startProbe(entry)) continue
+      this.inFlight.shift()
+      entry.state = "done"
+      if (entry !== reader) completed.push(entry)
+      if (entry.exclusive) break
+    }
+    const finished = reader?.state === "done"
+    if (finished) this.turn = undefined
+    if (finished || completed.length > 0) {
+      this.assignTurn()
+      for (const entry of completed) this.resume(entry, false)
+      this.pump()
+    }
+    return finished
+  }
+
+  private note(reply: Reply): void {
+    for (const { ok } of reply.results) {
+      this.status = ok.status
+      for (const change of ok.changes) {
+        this.stateChanged = true
+        if (change._tag === "Database") this.database = change.name
+      }
+    }
+  }
+
+  /** After an ERR in a transaction only the server knows whether it lives: errors carry no status. */
+  private startProbe(entry: Entry): boolean {
+    if (entry.probe !== undefined || entry.reply.err === undefined) return false
+    // The status of a reply behind this one will tell as well.
+    if ((this.status & ServerStatus.inTransaction) === 0 || this.inFlight.length > 1) return false
+    if (this.stopping) {
+      this.uncertain = true
+      return false
+    }
+    entry.probe = pingReply(this.options.capabilities)
+    this.unsent.push(Command.ping)
+    this.flush()
+    return this.lost === undefined
+  }
+
+  /** Gives the turn to the first that waits; `false` when there is nobody, and replies are still to be read. */
+  private passTurn(): boolean {
+    const next = this.inFlight.find((entry) => !entry.abandoned)
+    this.turn = next
+    if (next !== undefined) {
+      // In a microtask: resumed directly, a hundred waiters would nest a hundred deep.
+      if (next.wake !== undefined) queueMicrotask(() => this.resume(next, true))
+      return true
+    }
+    return this.inFlight.length === 0
+  }
+
+  private assignTurn(): void {
+    if (this.turn !== undefined || this.stopping) return
+    if (!this.passTurn()) this.options.runFork(this.stop)
+  }
+
+  private resume(entry: Entry, turn: boolean): void {
+    const { wake } = entry
+    entry.wake = undefined
+    wake?.(turn && entry.state !== "done")
+  }
+
+  // ---- stopping ----------------------------------------------------------------------------------------------------
+
+  /**
+   * Stops the abandoned statements that are left and reads their replies; the line is cut when that takes too long. It
+   * runs in a fiber of its own, so that the deadline can interrupt the reading and nothing else can.
+   */
+  private readonly stop: Effect.Effect<void> = Effect.suspend(() => {
+    if (this.lost !== undefined || this.inFlight.length === 0 || this.stopping) return Effect.void
+    if (this.options.cancellation === "close") {
+      this.lose(lostLine("cut because a statement was interrupted"))
+      return Effect.void
+    }
+    this.stopping = true
+    return Effect.asVoid(Fiber.await(this.options.runFork(this.stopBounded())))
+  })
+
+  private stopBounded(): Effect.Effect<void> {
+    const { cancellation, kill } = this.options
+    const drain = Effect.suspend(() => this.drain())
+    const killable = cancellation === "kill" && this.inFlight.every((entry) => entry.killable)
+    // Both the reply and the end of the KILL are awaited: a late one would hit the next statement.
+    const stopped = killable
+      ? Effect.all([Effect.ignore(kill(() => this.inFlight.length > 0)), drain], { concurrency: 2, discard: true })
+      : drain
+    const probed = Effect.flatMap(stopped, () => this.uncertain ? this.probeAfterStop() : Effect.void)
+    const bounded = cancellation === "wait" ? probed : Effect.timeoutOrElse(probed, {
+      duration: cancelBound,
+      orElse: () => Effect.sync(() => this.lose(lostLine("cut because a statement could not be stopped in time")))
+    })
+    return Effect.ensuring(
+      bounded,
+      Effect.sync(() => {
+        this.stopping = false
+        this.uncertain = false
+        this.pump()
+        for (const resume of this.afterStop.splice(0)) resume()
+      })
+    )
+  }
+
+  /** The ping that could not be sent while a statement was being stopped. */
+  private probeAfterStop(): Effect.Effect<void> {
+    if (this.lost !== undefined) return Effect.void
+    const entry = makeEntry({ bytes: Command.ping, reply: pingReply(this.options.capabilities), sql: "" })
+    entry.abandoned = true
+    this.send(entry)
+    return this.drain()
+  }
+
+  private drain(): Effect.Effect<void> {
+    this.readOnce()
+    if (this.inFlight.length === 0 || this.lost !== undefined) return Effect.void
+    return Effect.matchEffect(this.options.transport.pull, {
+      onSuccess: (chunks) => {
+        for (const chunk of chunks) this.options.parser.feed(chunk)
+        return this.drain()
+      },
+      onFailure: (error) => {
+        this.lose(error)
+        return Effect.void
+      }
+    })
+  }
+}
+
+const pingReply = (capabilities: Capabilities): Reply =>
+  new Reply({ command: "query", capabilities, rows: { shape: "array", decoding: {}, offsetMinutes: 0 } })
+
+const lostLine = (problem: string): MysqlError.MysqlError =>
+  MysqlError.make(new MysqlError.ConnectionLost({ phase: "sent", problem }))
+
+/** The loss of the line as it concerns one statement. */
+const lostAs = (error: MysqlError.MysqlError, entry: Entry): MysqlError.MysqlError => {
+  const { reason } = error
+  if (reason._tag !== "ConnectionLost") return error
+  const phase = reason.phase === "notSent" || entry.state !== "sent" ? "notSent" : entry.reply.started ? "replyStarted" : "sent"
+  return MysqlError.make(new MysqlError.ConnectionLost({ phase, problem: reason.problem, cause: reason.cause ?? reason }))
+}

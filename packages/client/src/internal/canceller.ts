@@ -1,0 +1,105 @@
+/**
+ * KILL QUERY on a side connection. A pool shares one canceller: its line is opened when it is first needed, serves one
+ * request after the other, and is closed when nobody has needed it for a few seconds.
+ *
+ * A KILL names a connection by number: before it is sent, the server at the other end is compared with the one that gave
+ * the number.
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
+import type { Resolved } from "../MysqlConfig.ts"
+import * as MysqlError from "../MysqlError.ts"
+import { Transport } from "../Transport.ts"
+import * as failures from "./failures.ts"
+import * as login from "./login.ts"
+import { addressOf } from "./target.ts"
+
+export interface Canceller {
+  /**
+   * Stops the statement that runs on `session`; ends when the server has confirmed it. `wanted` is asked right before
+   * the KILL is written: a statement that has ended meanwhile needs none.
+   */
+  readonly kill: (
+    config: Resolved,
+    session: login.Session,
+    wanted: () => boolean
+  ) => Effect.Effect<void, MysqlError.MysqlError>
+}
+
+interface Line {
+  readonly session: login.Session
+  readonly scope: Scope.Closeable
+  readonly address: string
+}
+
+const linger = Duration.seconds(3)
+/** ER_NO_SUCH_THREAD: the session is gone, and its statement with it. */
+const noSuchThread = 1094
+
+/** The line, if one is open, is closed with the scope. */
+export const make: Effect.Effect<Canceller, never, Scope.Scope> = Effect.gen(function*() {
+  const transport = yield* Transport
+  const semaphore = yield* Semaphore.make(1)
+  let line: Line | undefined
+  let closing: Fiber.Fiber<void> | undefined
+
+  const close = Effect.suspend(() => {
+    const open = line
+    line = undefined
+    return open === undefined ? Effect.void : Scope.close(open.scope, Exit.void)
+  })
+
+  const open = Effect.fnUntraced(function*(config: Resolved, session: login.Session) {
+    const beside = login.beside(config, session)
+    const address = addressOf(beside.target)
+    if (line !== undefined && line.address === address && (yield* line.session.transport.idle) === "quiet") return line
+    yield* close
+    const scope = yield* Scope.make()
+    const side = yield* login.connect(beside).pipe(
+      Effect.provideService(Transport, transport),
+      Scope.provide(scope),
+      Effect.onExit((exit) => Exit.isSuccess(exit) ? Effect.void : Scope.close(scope, exit))
+    )
+    line = { session: side, scope, address }
+    return line
+  })
+
+  const request = Effect.fnUntraced(function*(config: Resolved, session: login.Session, wanted: () => boolean) {
+    if (!wanted()) return
+    const { address, session: side } = yield* open(config, session)
+    if (side.identity !== session.identity) {
+      return yield* MysqlError.make(
+        new MysqlError.ConnectError({ address, problem: "another server answers at this address now" })
+      )
+    }
+    if (!wanted()) return
+    const sql = `KILL QUERY ${session.greeting.connectionId}`
+    const [reply] = yield* login.flight(side.transport, side.parser, side.capabilities, [sql])
+    const err = reply?.err
+    if (err !== undefined && err.errno !== noSuchThread) return yield* failures.server(err, sql)
+  })
+
+  const closeLater = Effect.suspend(() => {
+    closing = Effect.runFork(Effect.delay(semaphore.withPermit(close), linger))
+    return Effect.void
+  })
+
+  yield* Effect.addFinalizer(() =>
+    Effect.suspend(() => closing === undefined ? Effect.void : Fiber.interrupt(closing)).pipe(Effect.andThen(close))
+  )
+
+  return {
+    kill: (config, session, wanted) =>
+      semaphore.withPermit(
+        Effect.suspend(() => closing === undefined ? Effect.void : Fiber.interrupt(closing)).pipe(
+          Effect.andThen(request(config, session, wanted)),
+          // What was interrupted or went wrong half-way leaves a line that is out of step.
+          Effect.onExit((exit) => Exit.isSuccess(exit) ? closeLater : close)
+        )
+      )
+  }
+})

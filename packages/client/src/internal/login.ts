@@ -1,0 +1,293 @@
+/**
+ * From an open line to a session: greeting, TLS, authentication, and the statements that give the session the
+ * configured state. What fails here has run nothing.
+ */
+import * as Command from "@effect-mysql/protocol/command/Command"
+import * as Auth from "@effect-mysql/protocol/connect/Auth"
+import * as AuthPacket from "@effect-mysql/protocol/connect/AuthPacket"
+import type { AuthPlugin } from "@effect-mysql/protocol/connect/AuthPlugin"
+import * as Capabilities from "@effect-mysql/protocol/connect/Capabilities"
+import * as Greeting from "@effect-mysql/protocol/connect/Greeting"
+import * as HandshakeResponse from "@effect-mysql/protocol/connect/HandshakeResponse"
+import * as Packet from "@effect-mysql/protocol/framing/Packet"
+import * as Err from "@effect-mysql/protocol/reply/Err"
+import * as Reply from "@effect-mysql/protocol/reply/Reply"
+import * as Literal from "@effect-mysql/protocol/value/Literal"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import type { Resolved } from "../MysqlConfig.ts"
+import * as MysqlError from "../MysqlError.ts"
+import { Transport, type TransportConnection } from "../Transport.ts"
+import * as failures from "./failures.ts"
+import { addressOf } from "./target.ts"
+
+/** A line that is logged in, and what both sides said on the way. */
+export interface Session {
+  readonly transport: TransportConnection
+  readonly parser: Packet.Parser
+  readonly greeting: Greeting.Greeting
+  readonly capabilities: Capabilities.Capabilities
+  readonly authPlugin: string
+  /** The server's own id, by which a second line knows that it reaches the same server. */
+  readonly identity: string | undefined
+  /** Status flags of the last reply. */
+  readonly status: number
+}
+
+const preLoginPacketBytes = 64 * 1024
+/** utf8mb4_general_ci: known to every version; the configured collation is set with `SET NAMES`. */
+const loginCollation = 45
+const auxiliaryConnectTimeout = Duration.seconds(10)
+
+/** One packet of the conversation before the command phase. */
+const readPacket = Effect.fnUntraced(function*(transport: TransportConnection, parser: Packet.Parser) {
+  while (!parser.next()) {
+    if (parser.error !== undefined) return yield* failures.protocol(parser.error)
+    const chunks = yield* transport.pull
+    for (const chunk of chunks) parser.feed(chunk)
+  }
+  return Buffer.from(parser.bytes.subarray(parser.start, parser.end))
+})
+
+const orProtocolError = Effect.mapError(failures.protocol)
+
+const readGreeting = Effect.fnUntraced(function*(transport: TransportConnection, parser: Packet.Parser, address: string) {
+  const bytes = yield* readPacket(transport, parser)
+  if (bytes[0] === 0xff) {
+    const err = yield* Effect.fromResult(Err.decode(bytes)).pipe(orProtocolError)
+    return yield* MysqlError.make(
+      new MysqlError.ConnectError({ address, problem: `${err.message} (${err.errno})`, cause: failures.server(err, "") })
+    )
+  }
+  return yield* Effect.fromResult(Greeting.decode(bytes)).pipe(orProtocolError)
+})
+
+/** Whether to speak TLS; a server that cannot, where it has to, is refused before the user's name is sent. */
+const wantsTls = (config: Resolved, transport: TransportConnection, offered: boolean): Effect.Effect<boolean, MysqlError.MysqlError> => {
+  const { mode } = config.tls
+  if (mode === "disabled") return Effect.succeed(false)
+  // Nobody listens on a unix socket; encrypting it is for those who ask for it.
+  if (mode === "preferred") return Effect.succeed(offered && transport.secure === "no")
+  return offered
+    ? Effect.succeed(true)
+    : Effect.fail(
+      MysqlError.make(new MysqlError.TlsError({ problem: `the server does not offer TLS, and the mode is "${mode}"` }))
+    )
+}
+
+const authenticate = Effect.fnUntraced(function*(
+  transport: TransportConnection,
+  parser: Packet.Parser,
+  capabilities: Capabilities.Capabilities,
+  first: { readonly plugin: AuthPlugin; readonly scramble: Uint8Array; readonly password: string }
+) {
+  let { plugin, scramble } = first
+  let switched = false
+  const context = () => ({ password: first.password, scramble, confidential: transport.secure !== "no" })
+  while (true) {
+    const bytes = yield* readPacket(transport, parser)
+    const packet = yield* Effect.fromResult(AuthPacket.decode(bytes, capabilities)).pipe(orProtocolError)
+    let answer: Uint8Array | undefined
+    switch (packet._tag) {
+      case "Ok":
+        return { plugin: plugin.name, status: packet.ok.status }
+      case "Err":
+        return yield* failures.login(packet.err, plugin.name)
+      case "MoreData": {
+        answer = yield* Effect.fromResult(plugin.respond(packet.data, context())).pipe(Effect.mapError(failures.auth))
+        break
+      }
+      case "Switch": {
+        if (switched) {
+          return yield* MysqlError.make(
+            new MysqlError.ProtocolError({ phase: "authentication", expected: "one auth switch", got: "a second one" })
+          )
+        }
+        switched = true
+        plugin = yield* Effect.fromResult(Auth.find(packet.plugin)).pipe(Effect.mapError(failures.auth))
+        scramble = packet.data
+        answer = yield* Effect.fromResult(plugin.start(context())).pipe(Effect.mapError(failures.auth))
+      }
+    }
+    if (answer !== undefined) {
+      yield* transport.write(Packet.frame(answer, parser.sequence + 1))
+      parser.expect(parser.sequence + 2)
+    }
+  }
+})
+
+/**
+ * The statements that give a session the configured state: after the login, and after each reset, which on MySQL falls
+ * back to the server's global settings.
+ */
+export const setUpStatements = (config: Resolved, product: Greeting.Greeting["product"]): ReadonlyArray<string> => {
+  const text = (value: string): string => `'${value.replaceAll("'", "''")}'`
+  const pauseSeconds = Math.max(1, Math.ceil(Duration.toSeconds(config.streamPauseLimit)))
+  const assignments = [
+    // Escaping needs to know the mode: an explicit one is set first.
+    ...(config.sqlMode === undefined ? [] : [`sql_mode=${text(config.sqlMode)}`]),
+    `time_zone=${text(config.timezone)}`,
+    `net_write_timeout=${pauseSeconds}`,
+    ...(config.autocommit === "server" ? [] : [`autocommit=${config.autocommit ? 1 : 0}`]),
+    "session_track_schema=ON",
+    "session_track_state_change=ON",
+    ...Object.entries(config.sessionVariables).map(([name, value]) =>
+      `${Literal.identifier(name)}=${typeof value === "number" ? value : text(value)}`
+    )
+  ]
+  return [
+    `SET NAMES utf8mb4 COLLATE ${config.collation}`,
+    `SET ${assignments.map((assignment) => `SESSION ${assignment}`).join(",")}`,
+    // Last, so that its text tells nothing about the session: what the canceller compares.
+    product === "mysql" ? "SELECT @@server_uuid" : "SELECT @@server_uid"
+  ]
+}
+
+/** Sends several statements in one flight and reads all replies. */
+export const flight = Effect.fnUntraced(function*(
+  transport: TransportConnection,
+  parser: Packet.Parser,
+  capabilities: Capabilities.Capabilities,
+  statements: ReadonlyArray<string>
+) {
+  yield* transport.write(Buffer.concat(statements.map(Command.query)))
+  const replies: Array<Reply.Reply> = []
+  for (const _ of statements) {
+    parser.expect(1)
+    const reply = new Reply.Reply({
+      command: "query",
+      capabilities,
+      rows: { shape: "array", decoding: {}, offsetMinutes: 0 }
+    })
+    while (!reply.consume(parser)) {
+      const chunks = yield* transport.pull
+      for (const chunk of chunks) parser.feed(chunk)
+    }
+    if (reply.failure !== undefined) return yield* failures.protocol(reply.failure)
+    replies.push(reply)
+  }
+  return replies
+})
+
+const setUp = Effect.fnUntraced(function*(
+  config: Resolved,
+  greeting: Greeting.Greeting,
+  transport: TransportConnection,
+  parser: Packet.Parser,
+  capabilities: Capabilities.Capabilities
+) {
+  const statements = setUpStatements(config, greeting.product)
+  const replies = yield* flight(transport, parser, capabilities, statements)
+  const identityReply = replies.at(-1)!
+  for (let index = 0; index < replies.length - 1; index++) {
+    const { err } = replies[index]!
+    if (err !== undefined) return yield* failures.server(err, statements[index]!)
+  }
+  // A server that has no id of its own is still usable: then only the address tells it from another.
+  const row = identityReply.results[0]?.rows[0] as ReadonlyArray<unknown> | undefined
+  return {
+    identity: row === undefined ? undefined : String(row[0]),
+    status: identityReply.results.at(-1)?.ok.status ?? replies.at(-2)!.results.at(-1)!.ok.status
+  }
+})
+
+const connectAndLogIn = Effect.fnUntraced(function*(config: Resolved) {
+  const address = addressOf(config.target)
+  const transport = yield* (yield* Transport).connect(config.target)
+  const parser = Packet.makeParser({ maxPacketBytes: preLoginPacketBytes })
+  const greeting = yield* readGreeting(transport, parser, address)
+  const offered = Capabilities.has(greeting.capabilities, Capabilities.Flag.SSL)
+  const withTls = yield* wantsTls(config, transport, offered)
+  const { Flag } = Capabilities
+  const capabilities = Capabilities.negotiate(
+    greeting.capabilities,
+    (withTls ? Flag.SSL : 0) | (config.database === undefined ? 0 : Flag.CONNECT_WITH_DB) |
+      (config.foundRows ? Flag.FOUND_ROWS : 0) | (config.multiStatements ? Flag.MULTI_STATEMENTS : 0)
+  )
+  const head = { capabilities, maxPacketBytes: config.maxPacketBytes, collation: loginCollation }
+  let sequence = 1
+  if (withTls) {
+    yield* transport.write(Packet.seal(HandshakeResponse.encodeTlsRequest(head), sequence++))
+    // Whatever came in the clear before TLS could have been put there by anybody.
+    if (parser.pendingBytes > 0 || (yield* transport.idle) === "bytes") {
+      return yield* MysqlError.make(
+        new MysqlError.ProtocolError({ phase: "TLS upgrade", expected: "silence", got: "unencrypted bytes" })
+      )
+    }
+    yield* transport.startTls(config.tls)
+  }
+  const known = Auth.find(greeting.authPlugin)
+  // A server may prefer a plugin that this user does not have: then it switches, and any plugin serves to begin with.
+  const plugin = Result.isSuccess(known) ? known.success : Result.getOrThrow(Auth.find("mysql_native_password"))
+  const password = Redacted.value(yield* config.password)
+  const { scramble } = greeting
+  const authResponse = yield* Effect.fromResult(
+    plugin.start({ password, scramble, confidential: transport.secure !== "no" })
+  ).pipe(Effect.mapError(failures.auth))
+  const response = HandshakeResponse.encode({
+    ...head,
+    username: config.username,
+    authPlugin: plugin.name,
+    authResponse,
+    database: config.database,
+    connectAttributes: { _client_name: "effect-mysql", ...config.connectAttributes }
+  })
+  yield* transport.write(Packet.seal(response, sequence++))
+  parser.expect(sequence)
+  const login = yield* authenticate(transport, parser, capabilities, { plugin, scramble, password })
+  parser.maxPacketBytes = config.maxPacketBytes
+  const { identity, status } = yield* setUp(config, greeting, transport, parser, capabilities)
+  return {
+    transport,
+    parser,
+    greeting,
+    capabilities,
+    authPlugin: login.plugin,
+    identity,
+    status
+  } satisfies Session
+})
+
+/**
+ * Connects and logs in, all of it within one deadline. The line belongs to the scope. A line that is lost on the way is
+ * a `ConnectError`: nothing ran.
+ */
+export const connect = (config: Resolved): Effect.Effect<Session, MysqlError.MysqlError, Scope.Scope> => {
+  const address = addressOf(config.target)
+  return connectAndLogIn(config).pipe(
+    Effect.catchReason("MysqlError", "ConnectionLost", (reason) =>
+      Effect.fail(
+        MysqlError.make(
+          new MysqlError.ConnectError({
+            address,
+            problem: `the line was lost before the session was ready: ${reason.problem}`,
+            cause: reason
+          })
+        )
+      )),
+    Effect.timeoutOrElse({
+      duration: config.connectTimeout,
+      orElse: () =>
+        Effect.fail(
+          MysqlError.make(
+            new MysqlError.ConnectError({
+              address,
+              problem: `not connected within ${Duration.format(config.connectTimeout)}`
+            })
+          )
+        )
+    })
+  )
+}
+
+/** The same server and user, by the address that was really reached, for a second line beside an open one. */
+export const beside = (config: Resolved, session: Session): Resolved => {
+  const { target } = session.transport
+  const named = "host" in config.target && config.tls.servername === undefined
+    ? { ...config.tls, servername: config.target.host }
+    : config.tls
+  return { ...config, target, tls: named, database: undefined, connectTimeout: auxiliaryConnectTimeout }
+}

@@ -1,0 +1,22 @@
+/**
+ * What a statement can leave behind in its session, judged by its text alone.
+ *
+ * The verdict is kept with the text, so each text is read once. It errs on the safe side: only what is plainly data
+ * manipulation or transaction control, and names nothing that is known to outlive the statement, counts as plain.
+ */
+
+const plainStart =
+  /^\s*(?:select|insert|update|delete|replace|with|values|table|\(|begin|start\s+transaction|commit|rollback|savepoint|release\s+savepoint|show|explain|describe|desc)\b/i
+
+/** User variables, locks, and whatever else outlives a statement that begins like one of the list above. */
+const leavesBehind =
+  /@|;|\b(?:get_lock|release_lock|release_all_locks|last_insert_id\s*\(\s*[^)\s]|sql_calc_found_rows|handler)\b/i
+
+/** The statement leaves nothing behind but its effect on data and on the transaction. */
+export const isPlain = (sql: string): boolean => plainStart.test(sql) && !leavesBehind.test(sql)
+
+/** Statements whose interruption would leave open whether they happened. */
+const ending = /^\s*(?:commit|rollback|xa)\b/i
+
+/** It may be stopped half-way: the server undoes what it did. */
+export const isKillable = (sql: string): boolean => !ending.test(sql)

@@ -1,0 +1,146 @@
+/**
+ * What is known about the statements of one connection: the id under which a text is prepared, the columns of its last
+ * result with their decoder, and whether it can be prepared at all. The least recently used is forgotten first, and what
+ * it holds on the server is freed with the next write.
+ */
+import type { BoundTypes } from "@effect-mysql/protocol/command/Execute"
+import type { Column } from "@effect-mysql/protocol/reply/Column"
+import type { Metadata } from "@effect-mysql/protocol/reply/Reply"
+import type { DecodingOptions } from "@effect-mysql/protocol/row/Decoding"
+import * as RowDecoder from "@effect-mysql/protocol/row/RowDecoder"
+import * as Placeholders from "@effect-mysql/protocol/value/Placeholders"
+import * as Result from "effect/Result"
+import { isKillable, isPlain } from "./sessionEffects.ts"
+
+export type Protocol = RowDecoder.RowOptions["protocol"]
+export type Shape = RowDecoder.RowOptions["shape"]
+
+export interface Prepared {
+  readonly id: number
+  readonly parameterCount: number
+  readonly columns: ReadonlyArray<Column>
+  boundTypes: BoundTypes | undefined
+}
+
+/** One way to read the rows of a statement. */
+interface Slot {
+  readonly protocol: Protocol
+  readonly shape: Shape
+  readonly decoding: DecodingOptions
+  metadata: Metadata
+}
+
+/** So many ways to read one statement's rows are remembered. */
+const maxSlots = 4
+
+export class Statement {
+  readonly sql: string
+  /** It leaves nothing behind in the session. */
+  readonly plain: boolean
+  readonly killable: boolean
+  prepared: Prepared | undefined = undefined
+  /** The server cannot prepare it: it goes as text from now on. */
+  textOnly = false
+  private readonly slots: Array<Slot> = []
+  private template: { readonly mode: number; readonly parsed: Placeholders.Template } | undefined = undefined
+
+  constructor(sql: string) {
+    this.sql = sql
+    this.plain = isPlain(sql)
+    this.killable = isKillable(sql)
+  }
+
+  templateFor(mode: Placeholders.SqlMode): Placeholders.Template {
+    const key = (mode.ansiQuotes ? 1 : 0) | (mode.noBackslashEscapes ? 2 : 0)
+    if (this.template?.mode !== key) this.template = { mode: key, parsed: Placeholders.parse(this.sql, mode) }
+    return this.template.parsed
+  }
+
+  /** What the rows looked like last time; for a prepared statement at least what the server said when it prepared. */
+  metadata(protocol: Protocol, rows: Omit<RowDecoder.RowOptions, "protocol">): Metadata | undefined {
+    let sameColumns: Metadata | undefined
+    for (const slot of this.slots) {
+      if (slot.protocol !== protocol) continue
+      if (slot.shape === rows.shape && slot.decoding === rows.decoding) return slot.metadata
+      sameColumns = slot.metadata
+    }
+    const columns = sameColumns?.columns ?? (protocol === "binary" ? this.prepared?.columns : undefined)
+    if (columns === undefined || columns.length === 0) return undefined
+    const decoder = RowDecoder.make(columns, { ...rows, protocol })
+    if (Result.isFailure(decoder)) return undefined
+    const metadata = { columns, decoder: decoder.success, source: sameColumns?.source ?? new Uint8Array(0) }
+    this.remember(protocol, rows, metadata)
+    return metadata
+  }
+
+  remember(protocol: Protocol, rows: Omit<RowDecoder.RowOptions, "protocol">, metadata: Metadata): void {
+    const known = this.slots.find((slot) =>
+      slot.protocol === protocol && slot.shape === rows.shape && slot.decoding === rows.decoding
+    )
+    if (known !== undefined) {
+      known.metadata = metadata
+      return
+    }
+    if (this.slots.length === maxSlots) this.slots.shift()
+    this.slots.push({ protocol, shape: rows.shape, decoding: rows.decoding, metadata })
+  }
+
+  /** The columns may be others from now on. */
+  forgetColumns(protocol: Protocol): void {
+    for (let index = this.slots.length - 1; index >= 0; index--) {
+      if (this.slots[index]!.protocol === protocol) this.slots.splice(index, 1)
+    }
+  }
+}
+
+export class StatementCache {
+  private readonly statements = new Map<string, Statement>()
+  private readonly capacity: number
+  private readonly close: (id: number) => void
+  private newest: Statement | undefined = undefined
+
+  /** `close` frees a prepared statement on the server. */
+  constructor(capacity: number, close: (id: number) => void) {
+    this.capacity = capacity
+    this.close = close
+  }
+
+  get(sql: string): Statement {
+    const known = this.statements.get(sql)
+    if (known !== undefined) {
+      if (known !== this.newest) {
+        this.statements.delete(sql)
+        this.statements.set(sql, known)
+        this.newest = known
+      }
+      return known
+    }
+    const statement = new Statement(sql)
+    this.statements.set(sql, statement)
+    this.newest = statement
+    if (this.statements.size > this.capacity) this.forgetOldest()
+    return statement
+  }
+
+  /** The server has freed all prepared statements. */
+  forgetPrepared(): void {
+    for (const statement of this.statements.values()) statement.prepared = undefined
+  }
+
+  /** Frees all prepared statements, because the server has no room for more. */
+  closePrepared(): void {
+    for (const statement of this.statements.values()) this.discard(statement)
+  }
+
+  discard(statement: Statement): void {
+    if (statement.prepared !== undefined) this.close(statement.prepared.id)
+    statement.prepared = undefined
+  }
+
+  private forgetOldest(): void {
+    const oldest = this.statements.values().next().value
+    if (oldest === undefined) return
+    this.statements.delete(oldest.sql)
+    this.discard(oldest)
+  }
+}
