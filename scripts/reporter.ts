@@ -26,7 +26,7 @@ const countModule = (testModule: TestModule): Summary => {
       skipReasons[reason] = (skipReasons[reason] ?? 0) + 1
     } else failed += 1
   }
-  return { passed, failed, skipped, skipReasons }
+  return { passed, failed, skipped, skipReasons, troubles: [] }
 }
 
 export default class QuietReporter extends DefaultReporter {

@@ -51,12 +51,11 @@ const wantedStamp = () => {
 }
 
 /** What keeps the workspace from being used as it is, or undefined. */
-const missing = (stamp) => {
+const obstacle = () => {
   if (!existsSync(node)) return "the workspace is not installed (there is no node_modules/.bin/node)"
-  if (read(stampFile).toString() === stamp) return undefined
   const installedLock = read(join(root, "node_modules", ".pnpm", "lock.yaml"))
   return installedLock.equals(read(join(root, "pnpm-lock.yaml")))
-    ? "the manifests have changed since the workspace was installed"
+    ? undefined
     : "node_modules does not match pnpm-lock.yaml"
 }
 
@@ -96,10 +95,11 @@ const args = all.filter((arg) => arg !== "--no-install")
 const mayInstall = args.length === all.length && process.env.EFFECT_MYSQL_NO_INSTALL !== "1"
 
 const stamp = wantedStamp()
-const reason = missing(stamp)
-if (reason !== undefined) {
-  if (mayInstall) install(stamp)
-  else fail(`Cannot run ${target}: ${reason}, and --no-install forbids installing`)
+if (mayInstall) {
+  if (!existsSync(node) || read(stampFile).toString() !== stamp) install(stamp)
+} else {
+  const reason = obstacle()
+  if (reason !== undefined) fail(`Cannot run ${target}: ${reason}, and --no-install forbids installing`)
 }
 
 const [script, ...before] = targets[target]

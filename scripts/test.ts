@@ -36,7 +36,7 @@ const runOnOtherNodes = (options: Options.Options, env: NodeJS.ProcessEnv): Effe
   )
 
 interface Outcome {
-  readonly servers: ReadonlyArray<Servers.Server>
+  readonly servers: ReadonlyArray<SharedServers.Description>
   readonly own: Summary.Summary
   readonly others: ReadonlyArray<NodeRun>
 }
@@ -50,7 +50,7 @@ const runTests = (flavours: ReadonlyArray<Flavour.Flavour>, options: Options.Opt
       if (options.long) yield* log(`The same inputs again: npm run test:long -- --seed ${seed}`)
       const env = {
         ...process.env,
-        EFFECT_MYSQL_TEST_SERVERS: JSON.stringify(servers),
+        ...SharedServers.toEnv(servers),
         ...(options.long ? { EFFECT_MYSQL_TESTS: "long" } : {}),
         ...(options.noInstall ? { EFFECT_MYSQL_NO_INSTALL: "1" } : {}),
         ...(seed === undefined ? {} : { TEST_SEED: String(seed) })
@@ -66,38 +66,38 @@ const describeNode = ({ outcome, version }: NodeRun): string =>
 
 /** A version of Node that could not be had is a failure: it was asked for by name. */
 const sumOf = ({ others, own }: Outcome): Summary.Summary =>
-  others.reduce(
-    (sum, { outcome }) =>
-      Summary.add(sum, Result.isSuccess(outcome) ? outcome.success : { ...Summary.empty, failed: 1 }),
-    own
-  )
+  others.reduce((sum, { outcome, version }) => {
+    const added = Result.isSuccess(outcome) ? outcome.success : Summary.failure(`Node ${version} could not be had`)
+    return Summary.add(sum, added)
+  }, own)
 
 /** Prints the end of the output and gives the exit code. */
 const conclude = (outcome: Outcome): number => {
   const sum = sumOf(outcome)
   const required = process.env.EFFECT_MYSQL_REQUIRE_SERVERS === "1"
-  const forbidden = required ? outcome.servers.filter(Servers.mustBeThere) : []
+  const missed = required ? Servers.missedBy(outcome.servers) : []
   const lines = [
     "",
     ...Servers.table(outcome.servers),
     ...Object.entries(sum.skipReasons).map(([reason, count]) => `Skipped ${count}: ${reason}`),
     ...(outcome.others.length === 0 ? [] : [`Node ${process.versions.node}: ${Summary.line(outcome.own)}`]),
     ...outcome.others.map(describeNode),
-    ...forbidden.map((server) => `${server.name} is required here and was not there: this run is a failure`),
+    ...sum.troubles,
+    ...missed.map((server) => `${Servers.title(server)} is required here and was not there: this run is a failure`),
     ...(sum.passed + sum.failed === 0 ? ["No test ran: this run is a failure"] : []),
     ...(process.env.EFFECT_MYSQL_CI_NOTE ? [process.env.EFFECT_MYSQL_CI_NOTE] : []),
     ...Servers.notRun(outcome.servers),
     Summary.line(sum)
   ]
   console.log(lines.join("\n"))
-  return Summary.isSuccess(sum) && forbidden.length === 0 ? 0 : 1
+  return Summary.isSuccess(sum) && missed.length === 0 ? 0 : 1
 }
 
 const refuse = (line: string): Effect.Effect<number> => Effect.as(log(line), 2)
 
 Main.run(
   Effect.suspend(() => {
-    const parsed = Options.parse(process.argv.slice(2))
+    const parsed = Options.parse(process.argv.slice(2), process.env)
     if (Result.isFailure(parsed)) return refuse(parsed.failure)
     const options = parsed.success
     const wanted = options.servers ?? Flavour.all

@@ -20,14 +20,14 @@ export const usage = `npm test -- [options] [file filters] [options of vitest]
   --seed N        TEST_SEED for the tests that draw their inputs`
 
 /** `--name value` and `--name=value` are the same; what is wrong comes back as one line. */
-export const parse = (args: ReadonlyArray<string>): Result.Result<Options, string> => {
+export const parse = (args: ReadonlyArray<string>, env: NodeJS.ProcessEnv): Result.Result<Options, string> => {
   const vitest: Array<string> = []
   let options: Options = {
     servers: undefined,
     allNodes: false,
     long: false,
     seed: undefined,
-    noInstall: process.env.EFFECT_MYSQL_NO_INSTALL === "1",
+    noInstall: env.EFFECT_MYSQL_NO_INSTALL === "1",
     vitest
   }
   for (let index = 0; index < args.length; index++) {
@@ -38,7 +38,8 @@ export const parse = (args: ReadonlyArray<string>): Result.Result<Options, strin
     switch (name) {
       case "--servers": {
         const names = value()
-        if (names === undefined || names === "") return Result.fail("--servers needs names, or `none`")
+        if (names === undefined || names === "" || names.startsWith("-"))
+          return Result.fail("--servers needs names, or `none`")
         options = { ...options, servers: names === "none" ? [] : names.split(",").map((server) => server.trim()) }
         break
       }

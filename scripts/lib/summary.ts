@@ -9,9 +9,14 @@ export interface Summary {
   readonly skipped: number
   /** How many tests were skipped for each reason that was given. */
   readonly skipReasons: Readonly<Record<string, number>>
+  /** What failed besides tests: lines to be shown. */
+  readonly troubles: ReadonlyArray<string>
 }
 
-export const empty: Summary = { passed: 0, failed: 0, skipped: 0, skipReasons: {} }
+export const empty: Summary = { passed: 0, failed: 0, skipped: 0, skipReasons: {}, troubles: [] }
+
+/** One failure that is no test's. */
+export const failure = (trouble: string): Summary => ({ ...empty, failed: 1, troubles: [trouble] })
 
 /** The reporter writes the summary, as JSON, to the file that this variable names. */
 export const fileVariable = "EFFECT_MYSQL_TEST_SUMMARY"
@@ -25,7 +30,8 @@ export const add = (left: Summary, right: Summary): Summary => {
     passed: left.passed + right.passed,
     failed: left.failed + right.failed,
     skipped: left.skipped + right.skipped,
-    skipReasons
+    skipReasons,
+    troubles: [...left.troubles, ...right.troubles]
   }
 }
 

@@ -14,6 +14,8 @@ export interface Run {
   readonly node: string
   readonly args: ReadonlyArray<string>
   readonly env: NodeJS.ProcessEnv
+  /** Whether vitest's output goes to ours. Default: it does. */
+  readonly show?: boolean | undefined
 }
 
 interface Report {
@@ -21,21 +23,13 @@ interface Report {
   readonly unhandledErrors: number
 }
 
-const failure = (message: string): Effect.Effect<Summary.Summary> =>
-  Effect.sync(() => {
-    console.error(message)
-    return { ...Summary.empty, failed: 1 }
-  })
-
 /** Vitest may end badly with every test passed (a worker that hangs, an error between files): that is a failure. */
-const conclude = (file: string, exitCode: number): Effect.Effect<Summary.Summary> => {
-  if (!existsSync(file)) return failure(`vitest ended with ${exitCode} and without a report`)
+const conclude = (file: string, exitCode: number): Summary.Summary => {
+  if (!existsSync(file)) return Summary.failure(`vitest ended with ${exitCode} and without a report`)
   const report = JSON.parse(readFileSync(file, "utf8")) as Report
   const counted = report.counts.reduce(Summary.add, { ...Summary.empty, failed: report.unhandledErrors })
-  if (counted.failed > 0 || exitCode === 0) return Effect.succeed(counted)
-  return Effect.map(failure(`vitest ended with ${exitCode} although no test failed`), (failed) =>
-    Summary.add(counted, failed)
-  )
+  if (counted.failed > 0 || exitCode === 0) return counted
+  return Summary.add(counted, Summary.failure(`vitest ended with ${exitCode} although no test failed`))
 }
 
 export const run = (options: Run): Effect.Effect<Summary.Summary> =>
@@ -47,8 +41,9 @@ export const run = (options: Run): Effect.Effect<Summary.Summary> =>
       const args = [vitest, "run", "--reporter=./scripts/reporter.ts", ...options.args]
       const plain = process.stdout.isTTY ? {} : { NO_COLOR: "1" }
       const env = { ...plain, ...options.env, [Summary.fileVariable]: file }
-      return Effect.flatMap(Command.run(options.node, args, { cwd: root, env, show: true }), ({ exitCode }) =>
-        conclude(file, exitCode)
+      return Effect.map(
+        Command.run(options.node, args, { cwd: root, env, show: options.show ?? true }),
+        ({ exitCode }) => conclude(file, exitCode)
       )
     },
     (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))

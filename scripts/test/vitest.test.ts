@@ -1,0 +1,49 @@
+/**
+ * What a run of vitest is counted as, by real runs over the files in `fixtures`.
+ */
+import { describe, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Summary from "../lib/summary.ts"
+import * as Vitest from "../lib/vitest.ts"
+
+const runOn = (file: string, ...args: ReadonlyArray<string>): Effect.Effect<Summary.Summary> =>
+  Vitest.run({
+    node: process.execPath,
+    args: ["--config=scripts/test/fixtures/vitest.config.ts", `scripts/test/fixtures/${file}`, ...args],
+    env: process.env,
+    show: false
+  })
+
+describe("a run of vitest", () => {
+  it.live("counts what passed, and why tests were skipped", () =>
+    Effect.map(runOn("passes"), (summary) =>
+      expect(summary).toEqual({ ...Summary.empty, passed: 1, skipped: 1, skipReasons: { "there is no server": 1 } })
+    )
+  )
+
+  it.live.each([
+    ["a test that fails", "fails", { passed: 1, failed: 1 }],
+    ["a hook that fails", "hook", { passed: 1, failed: 1 }],
+    ["a file that cannot be loaded", "load", { passed: 0, failed: 1 }],
+    ["an error that no test caught", "unhandled", { passed: 1, failed: 1 }]
+  ] as const)("counts %s as a failure", ([_, file, counts]) =>
+    Effect.map(runOn(file), (summary) => {
+      expect(summary).toEqual({ ...Summary.empty, ...counts })
+      expect(Summary.isSuccess(summary)).toBe(false)
+    })
+  )
+
+  it.live("is no success without a test", () =>
+    Effect.map(runOn("nothing-of-this-name"), (summary) => {
+      expect(summary.passed).toBe(0)
+      expect(Summary.isSuccess(summary)).toBe(false)
+    })
+  )
+
+  it.live("is a failure when vitest cannot even start", () =>
+    Effect.map(runOn("passes", "--no-such-option=1"), (summary) => {
+      expect(summary.failed).toBe(1)
+      expect(summary.troubles).toEqual(["vitest ended with 1 and without a report"])
+    })
+  )
+})
