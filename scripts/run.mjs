@@ -60,10 +60,10 @@ const obstacle = () => {
 }
 
 const install = (stamp) => {
-  const packages =
-    read(join(root, "pnpm-lock.yaml"))
-      .toString()
-      .match(/^ {2}\S.*@.*:$/gm)?.length ?? 0
+  const [, listed = ""] = read(join(root, "pnpm-lock.yaml"))
+    .toString()
+    .split(/^(?:packages|snapshots):$/m)
+  const packages = listed.match(/^ {2}\S.*:$/gm)?.length ?? 0
   process.stderr.write(
     `Installing the workspace into node_modules: ${packages} npm packages, Node among them, with ${pnpm}\n`
   )
