@@ -65,7 +65,7 @@ const install = (stamp) => {
     .split(/^(?:packages|snapshots):$/m)
   const packages = listed.match(/^ {2}\S.*:$/gm)?.length ?? 0
   process.stderr.write(
-    `Installing the workspace into node_modules: ${packages} npm packages, Node among them, with ${pnpm}\n`
+    `Installing the workspace into node_modules: up to ${packages} npm packages, Node among them, with ${pnpm}\n`
   )
   const started = Date.now()
   const command = ["--loglevel=error", "-y", pnpm, "install", "--frozen-lockfile", "--reporter=append-only"]
