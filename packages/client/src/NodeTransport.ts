@@ -37,11 +37,18 @@ const open = (target: Target): Net.Socket =>
 
 const connected = (socket: Net.Socket, target: Target): Effect.Effect<void, MysqlError.MysqlError> =>
   Effect.callback<void, MysqlError.MysqlError>((resume) => {
-    socket.once("error", (cause) => {
+    const fail = (cause: unknown): void => {
       const error = new MysqlError.ConnectError({ address: addressOf(target), problem: problemOf(cause), cause })
       resume(Effect.fail(MysqlError.make(error)))
+    }
+    const onClose = (): void => fail(new Error("the line was closed here"))
+    socket.once("error", fail)
+    socket.once("close", onClose)
+    socket.once("connect", () => {
+      socket.off("error", fail)
+      socket.off("close", onClose)
+      resume(Effect.void)
     })
-    socket.once("connect", () => resume(Effect.void))
   })
 
 const lost = (phase: "notSent" | "sent", cause: unknown): MysqlError.MysqlError =>

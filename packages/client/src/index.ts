@@ -6,5 +6,6 @@
 export * as MysqlConfig from "./MysqlConfig.ts"
 export * as MysqlConnection from "./MysqlConnection.ts"
 export * as MysqlError from "./MysqlError.ts"
+export * as MysqlPool from "./MysqlPool.ts"
 export * as NodeTransport from "./NodeTransport.ts"
 export * as Transport from "./Transport.ts"

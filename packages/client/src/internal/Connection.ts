@@ -49,41 +49,46 @@ export interface Core {
  * Connects, logs in, and gives the connection to the scope: when it closes the session is ended politely where it is
  * idle, and cut otherwise.
  */
-export const open = Effect.fnUntraced(function*(config: Resolved, canceller: Canceller) {
-  const scope = yield* Scope.make()
-  const services = yield* Effect.context<never>()
-  const runFork = Effect.runForkWith(services)
-  const session = yield* login.connect(config).pipe(
-    Scope.provide(scope),
-    Effect.onExit((exit) => Exit.isSuccess(exit) ? Effect.void : Scope.close(scope, exit))
+export const open = (
+  config: Resolved,
+  canceller: Canceller
+): Effect.Effect<Connection, MysqlError.MysqlError, Scope.Scope> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.gen(function*() {
+      const scope = yield* Scope.make()
+      const services = yield* Effect.context<never>()
+      const runFork = Effect.runForkWith(services)
+      const session = yield* restore(Scope.provide(login.connect(config), scope)).pipe(
+        Effect.onExit((exit) => Exit.isSuccess(exit) ? Effect.void : Scope.close(scope, exit))
+      )
+      const exchange: Exchange = new Exchange({
+        transport: session.transport,
+        parser: session.parser,
+        capabilities: session.capabilities,
+        status: session.status,
+        database: config.database,
+        cancellation: config.cancellation,
+        kill: (wanted) => canceller.kill(config, session, wanted),
+        runFork,
+        onLost: () => runFork(Scope.close(scope, Exit.void))
+      })
+      const core: Core = {
+        config,
+        session,
+        exchange,
+        statements: new StatementCache(config.statementCacheSize, (id) => exchange.ride(Command.closeStatement(id))),
+        info: describe(config, session),
+        touched: false
+      }
+      yield* Effect.addFinalizer(() =>
+        Effect.andThen(
+          exchange.lost === undefined && exchange.quiet ? quit(session) : Effect.void,
+          Scope.close(scope, Exit.void)
+        )
+      )
+      return new Connection(core, undefined)
+    })
   )
-  const exchange: Exchange = new Exchange({
-    transport: session.transport,
-    parser: session.parser,
-    capabilities: session.capabilities,
-    status: session.status,
-    database: config.database,
-    cancellation: config.cancellation,
-    kill: (wanted) => canceller.kill(config, session, wanted),
-    runFork,
-    onLost: () => runFork(Scope.close(scope, Exit.void))
-  })
-  const core: Core = {
-    config,
-    session,
-    exchange,
-    statements: new StatementCache(config.statementCacheSize, (id) => exchange.ride(Command.closeStatement(id))),
-    info: describe(config, session),
-    touched: false
-  }
-  yield* Effect.addFinalizer(() =>
-    Effect.andThen(
-      exchange.lost === undefined && exchange.quiet ? quit(session) : Effect.void,
-      Scope.close(scope, Exit.void)
-    )
-  )
-  return new Connection(core, undefined)
-}, Effect.uninterruptible)
 
 const quit = (session: login.Session): Effect.Effect<void> =>
   session.transport.write(Command.quit).pipe(Effect.ignore, Effect.timeoutOption(quitBound), Effect.asVoid)
@@ -124,7 +129,7 @@ export class Connection implements Public.ReservedConnection {
   readonly status: Effect.Effect<Public.Status> = Effect.sync(() => {
     const { database, lost, status } = this.core.exchange
     return {
-      inTransaction: lost === undefined && (status & ServerStatus.inTransaction) !== 0,
+      inTransaction: lost === undefined && this.core.exchange.inTransaction,
       autocommit: (status & ServerStatus.autocommit) !== 0,
       noBackslashEscapes: (status & ServerStatus.noBackslashEscapes) !== 0,
       database,

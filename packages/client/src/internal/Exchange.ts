@@ -141,6 +141,11 @@ export class Exchange {
     })
   }
 
+  /** As the server said last. */
+  get inTransaction(): boolean {
+    return (this.status & ServerStatus.inTransaction) !== 0
+  }
+
   /** Nothing is under way, and nobody waits. */
   get quiet(): boolean {
     return this.inFlight.length === 0 && this.waiting.length === 0 && !this.stopping && !this.writing
@@ -467,7 +472,7 @@ export class Exchange {
   private startProbe(entry: Entry): boolean {
     if (entry.probe !== undefined || entry.reply.err === undefined) return false
     // The status of a reply behind this one will tell as well.
-    if ((this.status & ServerStatus.inTransaction) === 0 || this.inFlight.length > 1) return false
+    if (!this.inTransaction || this.inFlight.length > 1) return false
     if (this.stopping) {
       this.uncertain = true
       return false
