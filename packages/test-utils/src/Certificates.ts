@@ -117,7 +117,9 @@ const serialNumber = (): ArrayBuffer => {
 const pem = (label: string, der: ArrayBuffer): string =>
   [
     `-----BEGIN ${label}-----`,
-    ...Buffer.from(der).toString("base64").match(/.{1,64}/g)!,
+    ...Buffer.from(der)
+      .toString("base64")
+      .match(/.{1,64}/g)!,
     `-----END ${label}-----`,
     ""
   ].join("\n")
@@ -201,8 +203,8 @@ export const make = (options?: Options): Effect.Effect<Certificates> =>
             id_ce_subjectAltName,
             false,
             new SubjectAlternativeName(
-              (options?.names ?? ["localhost", "127.0.0.1", "::1"]).map((name) =>
-                new GeneralName(isAddress(name) ? { iPAddress: name } : { dNSName: name })
+              (options?.names ?? ["localhost", "127.0.0.1", "::1"]).map(
+                (name) => new GeneralName(isAddress(name) ? { iPAddress: name } : { dNSName: name })
               )
             )
           )

@@ -91,7 +91,7 @@ export const fromVersion = (version: string): Flavour | undefined => {
   const match = /(\d+)\.(\d+)\.\d+/.exec(version.replace("5.5.5-", ""))
   if (match === null) return undefined
   const product = /mariadb/i.test(version) ? "mariadb" : "mysql"
-  return all.find((flavour) =>
-    details[flavour].product === product && details[flavour].version === `${match[1]}.${match[2]}`
+  return all.find(
+    (flavour) => details[flavour].product === product && details[flavour].version === `${match[1]}.${match[2]}`
   )
 }

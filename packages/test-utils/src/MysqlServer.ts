@@ -10,11 +10,11 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Redacted from "effect/Redacted"
+import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import { randomBytes } from "node:crypto"
 import * as Certificates from "./Certificates.ts"
-import * as Flavour from "./Flavour.ts"
+import type * as Flavour from "./Flavour.ts"
 import * as accounts from "./internal/accounts.ts"
 import type { Log } from "./internal/cache.ts"
 import { query, quoteName } from "./internal/control.ts"
@@ -133,10 +133,7 @@ const database = (address: Address): Server["database"] =>
  *
  * @internal
  */
-export const fromProvided = (
-  provided: Provided,
-  certificates: Server["certificates"]
-): Server => ({
+export const fromProvided = (provided: Provided, certificates: Server["certificates"]): Server => ({
   flavour: provided.flavour,
   provider: provided.provider,
   url: format(provided.address),
@@ -152,7 +149,7 @@ export const fromProvided = (
   resume: provided.resume
 })
 
-const createAccount = Effect.fnUntraced(function*(provided: Provided, account: accounts.Account) {
+const createAccount = Effect.fnUntraced(function* (provided: Provided, account: accounts.Account) {
   const owned = provided.provider !== "url"
   if (!owned && !(yield* destructiveAllowed)) {
     return yield* new MysqlServerError({
@@ -163,21 +160,22 @@ const createAccount = Effect.fnUntraced(function*(provided: Provided, account: a
   }
   const { rows } = yield* Effect.mapError(query(provided.address, "SELECT VERSION()"), databaseError)
   const product = /mariadb/i.test(String(rows[0]?.[0])) ? "mariadb" : "mysql"
-  yield* Effect.acquireRelease(
-    accounts.create(provided.address, product, account),
-    () => owned ? Effect.void : accounts.drop(provided.address, account)
+  yield* Effect.acquireRelease(accounts.create(provided.address, product, account), () =>
+    owned ? Effect.void : accounts.drop(provided.address, account)
   )
 })
 
 const check = (settings: Settings): Effect.Effect<void, MysqlServerError> => {
   const refused = notAllowed(settings)
-  return refused.length === 0 ? Effect.void : Effect.fail(
-    new MysqlServerError({
-      operation: "start a server with these settings",
-      tried: refused.map((name) => `${name} is decided by the kit`),
-      advice: "Leave them out; the service tells port, host and socket."
-    })
-  )
+  return refused.length === 0
+    ? Effect.void
+    : Effect.fail(
+        new MysqlServerError({
+          operation: "start a server with these settings",
+          tried: refused.map((name) => `${name} is decided by the kit`),
+          advice: "Leave them out; the service tells port, host and socket."
+        })
+      )
 }
 
 /**
@@ -190,7 +188,7 @@ const check = (settings: Settings): Effect.Effect<void, MysqlServerError> => {
  * @category constructors
  */
 export const make: (options?: Options) => Effect.Effect<Server, MysqlServerError, Scope.Scope> = Effect.fnUntraced(
-  function*(options) {
+  function* (options) {
     const settings = options?.settings ?? {}
     yield* check(settings)
     const certificates = options?.tls === true ? yield* Certificates.make() : undefined

@@ -59,18 +59,18 @@ const Unavailable = Schema.Struct({
  */
 export type Description =
   | {
-    readonly name: string
-    readonly flavour: Flavour.Flavour | "url"
-    readonly available: true
-    readonly url: string
-    readonly host: string
-    readonly port: number
-    readonly socketPath?: string | undefined
-    readonly certificates?:
-      | { readonly ca: string; readonly clientCert: string; readonly clientKey: string }
-      | undefined
-    readonly provider: ProviderName
-  }
+      readonly name: string
+      readonly flavour: Flavour.Flavour | "url"
+      readonly available: true
+      readonly url: string
+      readonly host: string
+      readonly port: number
+      readonly socketPath?: string | undefined
+      readonly certificates?:
+        | { readonly ca: string; readonly clientCert: string; readonly clientKey: string }
+        | undefined
+      readonly provider: ProviderName
+    }
   | { readonly name: string; readonly flavour: Flavour.Flavour; readonly available: false; readonly reason: string }
 
 const Descriptions = Schema.fromJsonString(Schema.Array(Schema.Union([Available, Unavailable])))
@@ -135,13 +135,14 @@ const fromDescription = (description: Description): SharedServer => {
     MysqlServer.fromProvided(
       { ...Url.notOurs("it is shared by all tests of this run"), provider, flavour, address },
       certificates === undefined ? undefined : { ...certificates, clientKey: Redacted.make(certificates.clientKey) }
-    ))
+    )
+  )
   const own = (options?: Omit<MysqlServer.Options, "flavour" | "provider">) =>
     flavour === "url" || provider === "url"
       ? Layer.effect(
-        MysqlServer.MysqlServer,
-        Effect.fail(notAvailable(`a server like ${name}`, "it is named by MYSQL_TEST_URL and there is only one"))
-      )
+          MysqlServer.MysqlServer,
+          Effect.fail(notAvailable(`a server like ${name}`, "it is named by MYSQL_TEST_URL and there is only one"))
+        )
       : MysqlServer.layer({ ...options, flavour, provider })
   return {
     name,
@@ -162,17 +163,16 @@ const fromDescription = (description: Description): SharedServer => {
  * @since 0.1.0
  * @category constructors
  */
-export const fromEnvironment = (text: string | undefined): Result.Result<ReadonlyArray<SharedServer>, Schema.SchemaError> =>
+export const fromEnvironment = (
+  text: string | undefined
+): Result.Result<ReadonlyArray<SharedServer>, Schema.SchemaError> =>
   text === undefined
     ? Result.succeed(
-      Flavour.all.map((flavour) =>
-        fromDescription({ name: flavour, flavour, available: false, reason: "the servers are started by `npm test`" })
+        Flavour.all.map((flavour) =>
+          fromDescription({ name: flavour, flavour, available: false, reason: "the servers are started by `npm test`" })
+        )
       )
-    )
-    : Result.map(
-      Schema.decodeUnknownResult(Descriptions)(text),
-      (descriptions) => descriptions.map(fromDescription)
-    )
+    : Result.map(Schema.decodeUnknownResult(Descriptions)(text), (descriptions) => descriptions.map(fromDescription))
 
 /**
  * The servers of this run. Throws when the environment variable holds something else, which no runner writes.
@@ -180,9 +180,7 @@ export const fromEnvironment = (text: string | undefined): Result.Result<Readonl
  * @since 0.1.0
  * @category constants
  */
-export const all: ReadonlyArray<SharedServer> = Result.getOrThrow(
-  fromEnvironment(process.env[environmentVariable])
-)
+export const all: ReadonlyArray<SharedServer> = Result.getOrThrow(fromEnvironment(process.env[environmentVariable]))
 
 /**
  * @since 0.1.0
@@ -204,9 +202,10 @@ const describe = (name: string, server: MysqlServer.Server): Description => ({
   host: server.host,
   port: server.port,
   socketPath: server.socketPath,
-  certificates: server.certificates === undefined
-    ? undefined
-    : { ...server.certificates, clientKey: Redacted.value(server.certificates.clientKey) },
+  certificates:
+    server.certificates === undefined
+      ? undefined
+      : { ...server.certificates, clientKey: Redacted.value(server.certificates.clientKey) },
   provider: server.provider
 })
 
@@ -220,7 +219,10 @@ const startOne = (
   })
 
 /** What the URLs name, and the flavours that they do not. */
-const named = Effect.fnUntraced(function*(flavours: ReadonlyArray<Flavour.Flavour>, addresses: ReadonlyArray<Address>) {
+const named = Effect.fnUntraced(function* (
+  flavours: ReadonlyArray<Flavour.Flavour>,
+  addresses: ReadonlyArray<Address>
+) {
   const found: Array<Description> = []
   const reasons: Array<string> = []
   for (const address of addresses) {
@@ -256,7 +258,7 @@ const named = Effect.fnUntraced(function*(flavours: ReadonlyArray<Flavour.Flavou
 export const start: (
   flavours: ReadonlyArray<Flavour.Flavour>,
   options?: StartOptions
-) => Effect.Effect<ReadonlyArray<Description>, never, Scope.Scope> = Effect.fnUntraced(function*(flavours, options) {
+) => Effect.Effect<ReadonlyArray<Description>, never, Scope.Scope> = Effect.fnUntraced(function* (flavours, options) {
   const addresses = yield* Effect.result(Url.addresses)
   if (Result.isFailure(addresses)) {
     const reason = addresses.failure.message
@@ -272,8 +274,8 @@ export const start: (
  * @since 0.1.0
  * @category accessors
  */
-export const plan: (flavours: ReadonlyArray<Flavour.Flavour>) => Effect.Effect<ReadonlyArray<string>> = Effect
-  .fnUntraced(function*(flavours) {
+export const plan: (flavours: ReadonlyArray<Flavour.Flavour>) => Effect.Effect<ReadonlyArray<string>> =
+  Effect.fnUntraced(function* (flavours) {
     const addresses = yield* Effect.result(Url.addresses)
     if (Result.isFailure(addresses) || addresses.success !== undefined) return []
     const lines = yield* Effect.forEach(flavours, providers.plan)

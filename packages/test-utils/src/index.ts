@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 export * as Certificates from "./Certificates.ts"
+export * as ContainerImages from "./ContainerImages.ts"
 export * as Flavour from "./Flavour.ts"
 export * as MysqlServer from "./MysqlServer.ts"
 export * as MysqlServerError from "./MysqlServerError.ts"

@@ -39,9 +39,9 @@ export const mainAccount = (product: Product, password: Redacted.Redacted): stri
   const identified = `IDENTIFIED BY ${quoteText(Redacted.value(password))}`
   const statements = [
     // New data directories of MariaDB hold anonymous users and further roots without a password.
-    ...product === "mariadb"
+    ...(product === "mariadb"
       ? ["DELETE FROM mysql.global_priv WHERE User = '' OR (User = 'root' AND Host <> 'localhost')", "FLUSH PRIVILEGES"]
-      : [],
+      : []),
     `ALTER USER 'root'@'localhost' ${identified}`,
     `CREATE USER IF NOT EXISTS 'root'@'%' ${identified}`,
     "GRANT ALL PRIVILEGES ON *.* TO 'root'@'%' WITH GRANT OPTION"
@@ -79,11 +79,7 @@ const loadPlugin = (address: Address, product: Product, plugin: string) =>
 const isPluginName = /^\w+$/
 
 /** Creates an account; its plugin is loaded first where the server has it. */
-export const create = (
-  address: Address,
-  product: Product,
-  account: Account
-): Effect.Effect<void, MysqlServerError> => {
+export const create = (address: Address, product: Product, account: Account): Effect.Effect<void, MysqlServerError> => {
   const operation = `create the account ${account.name}`
   if (account.plugin !== undefined && !isPluginName.test(account.plugin)) {
     return Effect.fail(new MysqlServerError({ operation, tried: [`"${account.plugin}" is not the name of a plugin`] }))

@@ -34,26 +34,32 @@ const isExecutable = (path: string): boolean => {
   }
 }
 
-const folders = Effect.map(
-  variable("PATH"),
-  (path) => [...new Set([...(path ?? "").split(delimiter).filter((folder) => folder !== ""), ...usualFolders])]
-)
+const folders = Effect.map(variable("PATH"), (path) => [
+  ...new Set([...(path ?? "").split(delimiter).filter((folder) => folder !== ""), ...usualFolders])
+])
 
 const findAll = (names: ReadonlyArray<string>, where: ReadonlyArray<string>): ReadonlyArray<string> => [
   ...new Set(
-    where.flatMap((folder) => names.map((name) => join(folder, name)).filter(isExecutable).map((path) => realpathSync(path)))
+    where.flatMap((folder) =>
+      names
+        .map((name) => join(folder, name))
+        .filter(isExecutable)
+        .map((path) => realpathSync(path))
+    )
   )
 ]
 
 /** The version out of `mysqld  Ver 9.7.4 for Linux on x86_64`. */
 export const parseVersion = (output: string): string | undefined => /\bVer\s+(\S+)/.exec(output)?.[1]
 
-const initialiseMariaDb = (server: string, where: ReadonlyArray<string>): Program["initialise"] => (directory, settings) => {
-  const prefix = dirname(dirname(server))
-  const near = [dirname(server), join(prefix, "bin"), join(prefix, "scripts")]
-  const script = findAll(["mariadb-install-db", "mysql_install_db"], [...near, ...where])[0] ?? "mariadb-install-db"
-  return run(script, mariadbInstallOptions(directory, settings))
-}
+const initialiseMariaDb =
+  (server: string, where: ReadonlyArray<string>): Program["initialise"] =>
+  (directory, settings) => {
+    const prefix = dirname(dirname(server))
+    const near = [dirname(server), join(prefix, "bin"), join(prefix, "scripts")]
+    const script = findAll(["mariadb-install-db", "mysql_install_db"], [...near, ...where])[0] ?? "mariadb-install-db"
+    return run(script, mariadbInstallOptions(directory, settings))
+  }
 
 const inspect = (path: string, where: ReadonlyArray<string>): Effect.Effect<Program | undefined> =>
   Effect.match(run(path, ["--version"]), {
@@ -77,34 +83,39 @@ const programs: Effect.Effect<ReadonlyArray<Program>> = Effect.flatMap(folders, 
   Effect.map(
     Effect.forEach(findAll(["mysqld", "mariadbd"], where), (path) => inspect(path, where)),
     (found) => found.filter((program) => program !== undefined)
-  ))
+  )
+)
 
 const none = (found: ReadonlyArray<Program>): string =>
   found.length === 0
     ? "no mysqld or mariadbd is installed"
     : `installed here: ${found.map((program) => `${program.product} ${program.version}`).join(", ")}`
 
-const matching = (flavour: Flavour.Flavour) => (found: ReadonlyArray<Program>): Program | undefined =>
-  found.find((program) =>
-    program.product === Flavour.details[flavour].product && Flavour.fromVersion(program.version) === flavour
-  )
+const matching =
+  (flavour: Flavour.Flavour) =>
+  (found: ReadonlyArray<Program>): Program | undefined =>
+    found.find(
+      (program) =>
+        program.product === Flavour.details[flavour].product && Flavour.fromVersion(program.version) === flavour
+    )
 
 export const provider: Provider = {
   name: "binary",
   availability: (flavour) =>
     Effect.map(programs, (found) =>
-      matching(flavour)(found) === undefined ? { _tag: "Unavailable", reason: none(found) } : { _tag: "Ready" }),
+      matching(flavour)(found) === undefined ? { _tag: "Unavailable", reason: none(found) } : { _tag: "Ready" }
+    ),
   provide: (wanted) =>
     Effect.flatMap(programs, (found) => {
       const program = matching(wanted.flavour)(found)
       return program === undefined
         ? Effect.fail(
-          new MysqlServerError({
-            operation: `run an installed ${Flavour.details[wanted.flavour].title}`,
-            tried: [none(found)],
-            advice: "Put the server of that version on the PATH."
-          })
-        )
+            new MysqlServerError({
+              operation: `run an installed ${Flavour.details[wanted.flavour].title}`,
+              tried: [none(found)],
+              advice: "Put the server of that version on the PATH."
+            })
+          )
         : NativeServer.make("binary", program, wanted)
     })
 }

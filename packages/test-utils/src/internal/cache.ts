@@ -12,13 +12,15 @@ import { MysqlServerError } from "../MysqlServerError.ts"
 
 export type Log = (line: string) => Effect.Effect<void>
 
-const fileError = (operation: string) => (cause: unknown): MysqlServerError =>
-  new MysqlServerError({
-    operation,
-    tried: [cause instanceof Error ? cause.message : String(cause)],
-    advice: "Check that the folder can be written, or set XDG_CACHE_HOME to one that can.",
-    cause
-  })
+const fileError =
+  (operation: string) =>
+  (cause: unknown): MysqlServerError =>
+    new MysqlServerError({
+      operation,
+      tried: [cause instanceof Error ? cause.message : String(cause)],
+      advice: "Check that the folder can be written, or set XDG_CACHE_HOME to one that can.",
+      cause
+    })
 
 /** A file operation; a failure says what it was for. */
 export const file = <A>(operation: string, run: () => Promise<A>): Effect.Effect<A, MysqlServerError> =>
@@ -53,13 +55,24 @@ const tryLock = async (path: string): Promise<number | "taken"> => {
 }
 
 /** Runs the effect while no other process holds the lock, a file that says who does. */
-export const withLock = <A, E>(path: string, log: Log, effect: Effect.Effect<A, E>): Effect.Effect<A, E | MysqlServerError> => {
+export const withLock = <A, E>(
+  path: string,
+  log: Log,
+  effect: Effect.Effect<A, E>
+): Effect.Effect<A, E | MysqlServerError> => {
   const acquire = (announced: boolean): Effect.Effect<void, MysqlServerError> =>
-    Effect.flatMap(file(`lock ${path}`, () => tryLock(path)), (holder) =>
-      holder === "taken" ? Effect.void : Effect.andThen(
-        announced ? Effect.void : log(`Waiting for process ${holder}, which is preparing ${path.replace(/\.lock$/, "")}`),
-        Effect.andThen(Effect.sleep(200), acquire(true))
-      ))
+    Effect.flatMap(
+      file(`lock ${path}`, () => tryLock(path)),
+      (holder) =>
+        holder === "taken"
+          ? Effect.void
+          : Effect.andThen(
+              announced
+                ? Effect.void
+                : log(`Waiting for process ${holder}, which is preparing ${path.replace(/\.lock$/, "")}`),
+              Effect.andThen(Effect.sleep(200), acquire(true))
+            )
+    )
   return Effect.acquireUseRelease(
     Effect.interruptible(acquire(false)),
     () => effect,
@@ -87,13 +100,18 @@ export const folder = <E>(
     if (existsSync(target)) return Effect.void
     const temporary = `${target}.${randomUUID().slice(0, 8)}.partial`
     const buildOnce = Effect.suspend(() =>
-      existsSync(target) ? Effect.void : Effect.andThen(
-        file(`clear ${dirname(target)}`, () => removeLeftOvers(target)),
-        Effect.onExit(
-          Effect.andThen(build(temporary), file(`create ${target}`, () => rename(temporary, target))),
-          () => Effect.promise(() => rm(temporary, { recursive: true, force: true }))
-        )
-      )
+      existsSync(target)
+        ? Effect.void
+        : Effect.andThen(
+            file(`clear ${dirname(target)}`, () => removeLeftOvers(target)),
+            Effect.onExit(
+              Effect.andThen(
+                build(temporary),
+                file(`create ${target}`, () => rename(temporary, target))
+              ),
+              () => Effect.promise(() => rm(temporary, { recursive: true, force: true }))
+            )
+          )
     )
     return Effect.andThen(
       file(`create ${dirname(target)}`, () => mkdir(dirname(target), { recursive: true })),

@@ -56,9 +56,10 @@ export const run = (
     }
     const fail = (exitCode: number | undefined, cause?: unknown): void =>
       resume(Effect.fail(new CommandError({ command: shown, exitCode, output: tail, cause })))
-    const source = options?.inputFrom === undefined
-      ? undefined
-      : spawn(options.inputFrom[0], options.inputFrom.slice(1), { detached: true, stdio: ["ignore", "pipe", "pipe"] })
+    const source =
+      options?.inputFrom === undefined
+        ? undefined
+        : spawn(options.inputFrom[0], options.inputFrom.slice(1), { detached: true, stdio: ["ignore", "pipe", "pipe"] })
     const child = spawn(command, args, {
       detached: true,
       stdio: [source === undefined ? "ignore" : "pipe", "pipe", "pipe"],

@@ -10,11 +10,10 @@ import * as Exit from "effect/Exit"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
-import { existsSync } from "node:fs"
-import { chmod, mkdir, mkdtemp, rm } from "node:fs/promises"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
 import type { ContainerRuntimeClient, StartedTestContainer } from "testcontainers"
+import { existsSync } from "node:fs"
+import { chmod, mkdir } from "node:fs/promises"
+import { join } from "node:path"
 import type { Certificates } from "../Certificates.ts"
 import * as Flavour from "../Flavour.ts"
 import { MysqlServerError } from "../MysqlServerError.ts"
@@ -25,6 +24,7 @@ import { make as makeLifecycle } from "./lifecycle.ts"
 import { freePort, newPassword } from "./network.ts"
 import type { Address, Availability, Provided, Provider, Wanted } from "./provider.ts"
 import { certificateSettings, merge, toOptions } from "./settings.ts"
+import * as WorkFolder from "./workFolder.ts"
 
 const serverPort = 3306
 /** Where certificates and socket are inside. */
@@ -42,7 +42,7 @@ const stopSeconds = 60
 // Loaded when a container is wanted: it is large.
 const testcontainers = Effect.promise(() => import("testcontainers"))
 
-const messageOf = (cause: unknown): string => cause instanceof Error ? cause.message : String(cause)
+const messageOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))
 
 const attempt = <A>(operation: string, run: () => Promise<A>): Effect.Effect<A, MysqlServerError> =>
   Effect.tryPromise({
@@ -64,20 +64,19 @@ const imageName = (flavour: Flavour.Flavour): Effect.Effect<string> =>
 
 const hasImage = (client: ContainerRuntimeClient, image: string) =>
   Effect.flatMap(testcontainers, ({ ImageName }) =>
-    attempt(`look for the image ${image}`, () => client.image.exists(ImageName.fromString(image))))
+    attempt(`look for the image ${image}`, () => client.image.exists(ImageName.fromString(image)))
+  )
 
 const availability = (flavour: Flavour.Flavour): Effect.Effect<Availability> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const image = yield* imageName(flavour)
     if (yield* hasImage(yield* engine, image)) return { _tag: "Ready" } as const
     return (yield* noInstall)
-      ? { _tag: "Unavailable", reason: `the image ${image} is not here, and pulling is forbidden` } as const
-      : { _tag: "NeedsInstall", what: `${Flavour.details[flavour].title}: the container image ${image}` } as const
-  }).pipe(
-    Effect.catch(() => Effect.succeed({ _tag: "Unavailable", reason: "no container engine answers" } as const))
-  )
+      ? ({ _tag: "Unavailable", reason: `the image ${image} is not here, and pulling is forbidden` } as const)
+      : ({ _tag: "NeedsInstall", what: `${Flavour.details[flavour].title}: the container image ${image}` } as const)
+  }).pipe(Effect.catch(() => Effect.succeed({ _tag: "Unavailable", reason: "no container engine answers" } as const)))
 
-const pull = Effect.fnUntraced(function*(client: ContainerRuntimeClient, image: string, wanted: Wanted) {
+const pull = Effect.fnUntraced(function* (client: ContainerRuntimeClient, image: string, wanted: Wanted) {
   if (yield* hasImage(client, image)) return
   if (yield* noInstall) {
     return yield* new MysqlServerError({
@@ -99,47 +98,50 @@ const pull = Effect.fnUntraced(function*(client: ContainerRuntimeClient, image: 
 
 /**
  * Ryuk removes the containers of a process that died. Where its image cannot be had, testcontainers has to be told to do
- * without; containers then go with their scope only.
+ * without; the watcher of the folder then removes what a process left behind.
  */
 const decideAboutReaper = (client: ContainerRuntimeClient) =>
   Effect.flatMap(testcontainers, ({ getReaper }) =>
-    process.env.TESTCONTAINERS_RYUK_DISABLED !== undefined ? Effect.void : Effect.ignore(
-      Effect.onExit(
-        Effect.timeout(attempt("start Ryuk", () => getReaper(client)), reaperLimit),
-        (exit) =>
-          Effect.sync(() => {
-            if (Exit.isFailure(exit)) process.env.TESTCONTAINERS_RYUK_DISABLED = "true"
-          })
-      )
-    ))
+    process.env.TESTCONTAINERS_RYUK_DISABLED !== undefined
+      ? Effect.void
+      : Effect.ignore(
+          Effect.onExit(
+            Effect.timeout(
+              attempt("start Ryuk", () => getReaper(client)),
+              reaperLimit
+            ),
+            (exit) =>
+              Effect.sync(() => {
+                if (Exit.isFailure(exit)) process.env.TESTCONTAINERS_RYUK_DISABLED = "true"
+              })
+          )
+        )
+  )
 
 /** A folder that the server's socket appears in, where the engine shares this machine's file system. */
-const sharedFolder: Effect.Effect<string, MysqlServerError, Scope.Scope> = Effect.acquireRelease(
-  file("create a temporary folder", async () => {
-    const path = await mkdtemp(join(tmpdir(), "effect-mysql-"))
+const socketsIn = (path: string): Effect.Effect<string, MysqlServerError> =>
+  file("create a folder for the server's socket", async () => {
     const shared = join(path, "run")
     await mkdir(shared)
     // The server runs as a user of the image; the folder above keeps other users of this machine out.
     await chmod(shared, 0o777)
-    return path
-  }),
-  (path) => Effect.promise(() => rm(path, { recursive: true, force: true }))
-)
+    return shared
+  })
 
 const isHere = (client: ContainerRuntimeClient): boolean =>
   process.platform === "linux" && ["localhost", "127.0.0.1"].includes(client.info.containerRuntime.host)
 
 const certificateFiles = (certificates: Certificates | undefined) =>
-  certificates === undefined ? [] : [
-    { content: certificates.ca, target: `${certificatesFolder}/ca.pem`, mode: 0o644 },
-    { content: certificates.serverCert, target: `${certificatesFolder}/server-cert.pem`, mode: 0o644 },
-    // Read by a user of the image, whose number differs from image to image.
-    { content: Redacted.value(certificates.serverKey), target: `${certificatesFolder}/server-key.pem`, mode: 0o644 }
-  ]
+  certificates === undefined
+    ? []
+    : [
+        { content: certificates.ca, target: `${certificatesFolder}/ca.pem`, mode: 0o644 },
+        { content: certificates.serverCert, target: `${certificatesFolder}/server-cert.pem`, mode: 0o644 },
+        // Read by a user of the image, whose number differs from image to image.
+        { content: Redacted.value(certificates.serverKey), target: `${certificatesFolder}/server-key.pem`, mode: 0o644 }
+      ]
 
-const make = Effect.fnUntraced(function*(
-  wanted: Wanted
-): Effect.fn.Return<Provided, MysqlServerError, Scope.Scope> {
+const make = Effect.fnUntraced(function* (wanted: Wanted): Effect.fn.Return<Provided, MysqlServerError, Scope.Scope> {
   const name = Flavour.details[wanted.flavour].title
   const operation = `start ${name} in a container`
   const image = yield* imageName(wanted.flavour)
@@ -147,7 +149,8 @@ const make = Effect.fnUntraced(function*(
   yield* pull(client, image, wanted)
   yield* decideAboutReaper(client)
   const { GenericContainer, Wait } = yield* testcontainers
-  const folder = isHere(client) ? yield* sharedFolder : undefined
+  const { path, watch } = yield* WorkFolder.make('docker rm --force --volumes "$last"')
+  const folder = isHere(client) ? yield* socketsIn(path) : undefined
   const password = yield* newPassword
   const settings = merge(
     wanted.flavour,
@@ -161,19 +164,19 @@ const make = Effect.fnUntraced(function*(
       const container = new GenericContainer(image)
         .withExposedPorts({ container: serverPort, host: port })
         .withEnvironment({
-          [Flavour.details[wanted.flavour].product === "mysql" ? "MYSQL_ROOT_PASSWORD" : "MARIADB_ROOT_PASSWORD"]: Redacted
-            .value(password)
+          [Flavour.details[wanted.flavour].product === "mysql" ? "MYSQL_ROOT_PASSWORD" : "MARIADB_ROOT_PASSWORD"]:
+            Redacted.value(password)
         })
         .withCommand([
-          ...folder === undefined ? [] : [`--socket=${socketFolder}/mysqld.sock`],
+          ...(folder === undefined ? [] : [`--socket=${socketFolder}/mysqld.sock`]),
           ...toOptions(settings)
         ])
         .withCopyContentToContainer(certificateFiles(wanted.certificates))
         .withWaitStrategy(Wait.forLogMessage(readyLine))
         .withStartupTimeout(startupMillis)
-      return (folder === undefined
-        ? container
-        : container.withBindMounts([{ source: join(folder, "run"), target: socketFolder }])).start()
+      return (
+        folder === undefined ? container : container.withBindMounts([{ source: folder, target: socketFolder }])
+      ).start()
     })
 
   const container: StartedTestContainer = yield* Effect.acquireRelease(
@@ -183,7 +186,7 @@ const make = Effect.fnUntraced(function*(
     }),
     (container) => Effect.ignore(attempt(`remove ${name}`, () => container.stop({ remove: true, timeout: 0 })))
   )
-  const socketPath = folder === undefined ? undefined : join(folder, "run", "mysqld.sock")
+  const socketPath = folder === undefined ? undefined : join(folder, "mysqld.sock")
   const address: Address = {
     host: container.getHost() === "localhost" ? "127.0.0.1" : container.getHost(),
     port: container.getMappedPort(serverPort),
@@ -191,15 +194,18 @@ const make = Effect.fnUntraced(function*(
     username: "root",
     password
   }
+  watch(container.getId())
   const handle = client.container.getById(container.getId())
   const isAlive = Effect.map(
     Effect.result(attempt(`look at ${name}`, () => handle.inspect())),
     (state) => state._tag === "Success" && state.success.State.Running
   )
-  const once = Effect.asVoid(Effect.mapError(
-    query(address, "SELECT 1"),
-    (cause) => new MysqlServerError({ operation, tried: [`it does not answer: ${cause.message}`], cause })
-  ))
+  const once = Effect.asVoid(
+    Effect.mapError(
+      query(address, "SELECT 1"),
+      (cause) => new MysqlServerError({ operation, tried: [`it does not answer: ${cause.message}`], cause })
+    )
+  )
   // The engine tells when a container runs, not when the server in it serves.
   const answers = Effect.timeoutOrElse(
     Effect.retry(once, { while: () => isAlive, schedule: Schedule.spaced("100 millis") }),
@@ -212,7 +218,10 @@ const make = Effect.fnUntraced(function*(
     isAlive,
     answers,
     launch: Effect.onError(
-      Effect.andThen(attempt(operation, () => handle.start()), answers),
+      Effect.andThen(
+        attempt(operation, () => handle.start()),
+        answers
+      ),
       () => Effect.ignore(attempt(`kill ${name}`, () => handle.kill()))
     ),
     terminate: attempt(`stop ${name}`, () => handle.stop({ t: stopSeconds })),

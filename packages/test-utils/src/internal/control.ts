@@ -176,11 +176,17 @@ const execute = async (line: Line, capabilities: Capabilities, sql: string): Pro
   return (reply.results.at(-1)?.rows ?? []) as ReadonlyArray<Row>
 }
 
+/** A server that is stuck or paused answers nothing, and keeps the connection open. */
+const answerLimit = "60 seconds"
+
 /** Connects, runs the statements one after the other, and closes. The first that fails ends it. */
-export const query = (
-  address: Address,
-  ...statements: ReadonlyArray<string>
-): Effect.Effect<Answer, ControlError> =>
+export const query = (address: Address, ...statements: ReadonlyArray<string>): Effect.Effect<Answer, ControlError> =>
+  Effect.timeoutOrElse(ask(address, statements), {
+    duration: answerLimit,
+    orElse: () => Effect.fail(new ControlError({ message: `no answer within ${answerLimit}`, err: undefined }))
+  })
+
+const ask = (address: Address, statements: ReadonlyArray<string>): Effect.Effect<Answer, ControlError> =>
   Effect.tryPromise({
     try: async (signal) => {
       const stream = createConnection(

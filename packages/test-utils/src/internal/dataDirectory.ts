@@ -35,20 +35,18 @@ export const smallLogs: { readonly mysql: ReadonlyArray<string>; readonly mariad
 }
 
 /** How MySQL does it; MariaDB has a script of its own. */
-export const initialiseMysql = (
-  command: Program["command"],
-  options: ReadonlyArray<string>
-): Program["initialise"] =>
-(directory, settings) =>
-  run(command[0], [
-    ...command.slice(1),
-    "--no-defaults",
-    ...options,
-    "--initialize-insecure",
-    `--datadir=${directory}`,
-    ...smallLogs.mysql,
-    ...settings
-  ])
+export const initialiseMysql =
+  (command: Program["command"], options: ReadonlyArray<string>): Program["initialise"] =>
+  (directory, settings) =>
+    run(command[0], [
+      ...command.slice(1),
+      "--no-defaults",
+      ...options,
+      "--initialize-insecure",
+      `--datadir=${directory}`,
+      ...smallLogs.mysql,
+      ...settings
+    ])
 
 export const mariadbInstallOptions = (directory: string, settings: ReadonlyArray<string>): ReadonlyArray<string> => [
   "--no-defaults",
@@ -66,23 +64,31 @@ const initialised = (program: Program, directory: string, settings: ReadonlyArra
   Effect.mapError(
     program.initialise(directory, settings),
     (cause) =>
-      new MysqlServerError({ operation: `initialise a data directory of ${program.version}`, tried: [cause.message], cause })
+      new MysqlServerError({
+        operation: `initialise a data directory of ${program.version}`,
+        tried: [cause.message],
+        cause
+      })
   )
 
 const templatePath = (program: Program) =>
   Effect.map(cacheDirectory, (cache) =>
-    join(cache, "templates", `${program.product}-${program.version.replaceAll(/[^\w.+-]/g, "_")}`))
+    join(cache, "templates", `${program.product}-${program.version.replaceAll(/[^\w.+-]/g, "_")}`)
+  )
 
 /** Makes sure that the template of this program is there, and gives its path. */
-export const template: (program: Program, log: Log) => Effect.Effect<string, MysqlServerError> = Effect.fnUntraced(function*(program, log) {
-  const path = yield* templatePath(program)
-  yield* folder(path, log, (temporary) =>
-    Effect.andThen(
-      log(`Initialising a data directory of ${program.product} ${program.version}`),
-      Effect.asVoid(initialised(program, temporary, []))
-    ))
-  return path
-})
+export const template: (program: Program, log: Log) => Effect.Effect<string, MysqlServerError> = Effect.fnUntraced(
+  function* (program, log) {
+    const path = yield* templatePath(program)
+    yield* folder(path, log, (temporary) =>
+      Effect.andThen(
+        log(`Initialising a data directory of ${program.product} ${program.version}`),
+        Effect.asVoid(initialised(program, temporary, []))
+      )
+    )
+    return path
+  }
+)
 
 /** A data directory at `directory`, ready to be started with these settings. */
 export const createDataDirectory: (
@@ -90,7 +96,7 @@ export const createDataDirectory: (
   directory: string,
   settings: Settings,
   log: Log
-) => Effect.Effect<void, MysqlServerError> = Effect.fnUntraced(function*(program, directory, settings, log) {
+) => Effect.Effect<void, MysqlServerError> = Effect.fnUntraced(function* (program, directory, settings, log) {
   const initial = toOptions(initialSettings(settings))
   if (initial.length > 0) {
     yield* initialised(program, directory, initial)

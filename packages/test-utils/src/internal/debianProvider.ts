@@ -12,12 +12,12 @@ import { readdir, rm } from "node:fs/promises"
 import { join } from "node:path"
 import * as Flavour from "../Flavour.ts"
 import { MysqlServerError } from "../MysqlServerError.ts"
+import { parseVersion } from "./binaryProvider.ts"
 import { file, folder, type Log, withLock } from "./cache.ts"
 import { type CommandError, run } from "./command.ts"
 import { initialiseMysql, mariadbInstallOptions, type Program, runAs, template } from "./dataDirectory.ts"
 import { cacheDirectory, noInstall } from "./environment.ts"
 import * as NativeServer from "./nativeServer.ts"
-import { parseVersion } from "./binaryProvider.ts"
 import type { Availability, Provider } from "./provider.ts"
 
 /** Where Debian keeps libraries, and the loader among them. */
@@ -42,7 +42,8 @@ const isDebian = (): boolean => {
   }
 }
 
-const whyNot = (): string | undefined => {
+/** Why packages cannot be installed here; `undefined` when they can. */
+export const whyNot = (): string | undefined => {
   if (architectures[process.arch] === undefined) return `there is no recipe for ${process.arch}`
   if (!isDebian()) return "this is not Debian"
   if (process.getuid?.() !== 0) return "installing Debian packages into a private folder needs root"
@@ -54,7 +55,7 @@ const announcement = (flavour: Flavour.Flavour, directory: string): string => {
   return `${title}: ${debianPackages.join(" and ")} from Debian ${debianSuite} into ${directory} (600 MB, one to two minutes)`
 }
 
-const availability = Effect.fnUntraced(function*(flavour: Flavour.Flavour): Effect.fn.Return<Availability> {
+const availability = Effect.fnUntraced(function* (flavour: Flavour.Flavour): Effect.fn.Return<Availability> {
   const directory = yield* root(flavour)
   if (existsSync(directory)) return { _tag: "Ready" }
   const reason = whyNot()
@@ -65,36 +66,47 @@ const availability = Effect.fnUntraced(function*(flavour: Flavour.Flavour): Effe
 
 const hasDebootstrap = (): boolean => existsSync("/usr/sbin/debootstrap")
 
+/** Installs packages into the system; the lists are brought up to date where they do not know them. */
+export const aptInstall = (packages: ReadonlyArray<string>): Effect.Effect<unknown, CommandError> => {
+  const install = run("apt-get", ["install", "--yes", "--no-install-recommends", ...packages], {
+    environment: nonInteractive
+  })
+  const update = run("apt-get", ["update"], { environment: nonInteractive })
+  return Effect.catch(install, () => Effect.andThen(update, install))
+}
+
 const installDebootstrap = (log: Log) =>
   Effect.flatMap(serversDirectory, (servers) =>
     withLock(
       join(servers, "debootstrap.lock"),
       log,
-      Effect.suspend(() => {
-        if (hasDebootstrap()) return Effect.void
-        const install = run("apt-get", ["install", "--yes", "--no-install-recommends", "debootstrap"], {
-          environment: nonInteractive
-        })
-        return Effect.andThen(
-          log("Installing the Debian package debootstrap with apt-get"),
-          Effect.catch(install, () => Effect.andThen(run("apt-get", ["update"], { environment: nonInteractive }), install))
-        )
-      })
-    ))
+      Effect.suspend(() =>
+        hasDebootstrap()
+          ? Effect.void
+          : Effect.andThen(
+              log("Installing the Debian package debootstrap with apt-get"),
+              Effect.asVoid(aptInstall(["debootstrap"]))
+            )
+      )
+    )
+  )
 
-const installFailed = (flavour: Flavour.Flavour) => (cause: CommandError | MysqlServerError): MysqlServerError => {
-  if (cause._tag === "MysqlServerError") return cause
-  const { debianSuite, title } = Flavour.details[flavour]
-  return new MysqlServerError({
-    operation: `install ${title} from Debian ${debianSuite}`,
-    tried: [cause.message],
-    advice: debianSuite === "sid"
-      ? "Debian's unstable release cannot be resolved on every day: try again later, or use a container, a server on " +
-        "the PATH or MYSQL_TEST_URL."
-      : "Check that Debian's packages can be reached, or use a container, a server on the PATH or MYSQL_TEST_URL.",
-    cause
-  })
-}
+const installFailed =
+  (flavour: Flavour.Flavour) =>
+  (cause: CommandError | MysqlServerError): MysqlServerError => {
+    if (cause._tag === "MysqlServerError") return cause
+    const { debianSuite, title } = Flavour.details[flavour]
+    return new MysqlServerError({
+      operation: `install ${title} from Debian ${debianSuite}`,
+      tried: [cause.message],
+      advice:
+        debianSuite === "sid"
+          ? "Debian's unstable release cannot be resolved on every day: try again later, or use a container, a server on " +
+            "the PATH or MYSQL_TEST_URL."
+          : "Check that Debian's packages can be reached, or use a container, a server on the PATH or MYSQL_TEST_URL.",
+      cause
+    })
+  }
 
 /** Downloaded packages and their lists are of no use any more. */
 const removeDownloads = async (directory: string): Promise<void> => {
@@ -107,8 +119,8 @@ const removeDownloads = async (directory: string): Promise<void> => {
 }
 
 /** Installs the packages of a flavour unless they are there, and gives the folder. */
-export const install: (flavour: Flavour.Flavour, log: Log) => Effect.Effect<string, MysqlServerError> = Effect
-  .fnUntraced(function*(flavour, log) {
+export const install: (flavour: Flavour.Flavour, log: Log) => Effect.Effect<string, MysqlServerError> =
+  Effect.fnUntraced(function* (flavour, log) {
     const directory = yield* root(flavour)
     const available = yield* availability(flavour)
     if (available._tag === "Ready") return directory
@@ -121,7 +133,7 @@ export const install: (flavour: Flavour.Flavour, log: Log) => Effect.Effect<stri
     }
     const { debianPackages, debianSuite, title } = Flavour.details[flavour]
     yield* folder(directory, log, (temporary) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         yield* log(`Installing ${available.what}`)
         const started = yield* Clock.currentTimeMillis
         yield* installDebootstrap(log)
@@ -133,26 +145,26 @@ export const install: (flavour: Flavour.Flavour, log: Log) => Effect.Effect<stri
         yield* file(`clear downloads of ${title}`, () => removeDownloads(temporary))
         const seconds = Math.round(((yield* Clock.currentTimeMillis) - started) / 1000)
         yield* log(`Installed ${title} in ${seconds} s`)
-      })).pipe(Effect.mapError(installFailed(flavour)))
+      })
+    ).pipe(Effect.mapError(installFailed(flavour)))
     return directory
   })
 
 /** MariaDB's script finds its programs only below `/`. */
-const initialiseMariaDb = (directory: string): Program["initialise"] => (target, settings) => {
-  const inside = `/var/tmp/effect-mysql-${randomUUID()}`
-  return Effect.onExit(
-    Effect.andThen(
-      run("chroot", [directory, "mariadb-install-db", ...mariadbInstallOptions(inside, settings)]),
-      run("mv", [join(directory, inside), target])
-    ),
-    () => Effect.promise(() => rm(join(directory, inside), { recursive: true, force: true }))
-  )
-}
+const initialiseMariaDb =
+  (directory: string): Program["initialise"] =>
+  (target, settings) => {
+    const inside = `/var/tmp/effect-mysql-${randomUUID()}`
+    return Effect.onExit(
+      Effect.andThen(
+        run("chroot", [directory, "mariadb-install-db", ...mariadbInstallOptions(inside, settings)]),
+        run("mv", [join(directory, inside), target])
+      ),
+      () => Effect.promise(() => rm(join(directory, inside), { recursive: true, force: true }))
+    )
+  }
 
-const program = (
-  flavour: Flavour.Flavour,
-  directory: string
-): Effect.Effect<Program, CommandError> => {
+const program = (flavour: Flavour.Flavour, directory: string): Effect.Effect<Program, CommandError> => {
   const { product } = Flavour.details[flavour]
   const { libraries, loader } = architectures[process.arch]!
   const paths = [libraries, "usr/lib/mysql/private", "usr/lib"].map((path) => join(directory, path))
@@ -189,7 +201,8 @@ const installed = (flavour: Flavour.Flavour, log: Log) =>
           advice: `Remove ${directory} to have it installed again.`,
           cause
         })
-    ))
+    )
+  )
 
 /** Installs a flavour and initialises its template, so that a later start takes a second or two. */
 export const prepare = (flavour: Flavour.Flavour, log: Log): Effect.Effect<void, MysqlServerError> =>

@@ -15,7 +15,7 @@ export const Environment: Context.Reference<Variables> = Context.Reference<Varia
 
 /** The value of a variable; an empty one counts as absent. */
 export const variable = (name: string): Effect.Effect<string | undefined> =>
-  Effect.map(Environment, (variables) => variables[name] === "" ? undefined : variables[name])
+  Effect.map(Environment, (variables) => (variables[name] === "" ? undefined : variables[name]))
 
 const isSet = (name: string): Effect.Effect<boolean> => Effect.map(variable(name), (value) => value === "1")
 
@@ -26,7 +26,6 @@ export const noInstall: Effect.Effect<boolean> = isSet("EFFECT_MYSQL_NO_INSTALL"
 export const destructiveAllowed: Effect.Effect<boolean> = isSet("MYSQL_TEST_DESTRUCTIVE")
 
 /** Where installed servers and initialised data directories are kept between runs. */
-export const cacheDirectory: Effect.Effect<string> = Effect.map(
-  variable("XDG_CACHE_HOME"),
-  (cache) => join(cache ?? join(homedir(), ".cache"), "effect-mysql")
+export const cacheDirectory: Effect.Effect<string> = Effect.map(variable("XDG_CACHE_HOME"), (cache) =>
+  join(cache ?? join(homedir(), ".cache"), "effect-mysql")
 )

@@ -43,14 +43,14 @@ export const make = (driver: Driver): Lifecycle => {
   const turns = Semaphore.makeUnsafe(1)
   let paused = false
 
-  const state: Effect.Effect<State> = Effect.map(
-    driver.isAlive,
-    (alive) => !alive ? "stopped" : paused ? "paused" : "running"
+  const state: Effect.Effect<State> = Effect.map(driver.isAlive, (alive) =>
+    !alive ? "stopped" : paused ? "paused" : "running"
   )
   const resume = Effect.tap(driver.resume, () =>
     Effect.sync(() => {
       paused = false
-    }))
+    })
+  )
   const launch = Effect.suspend(() => {
     paused = false
     return driver.launch
@@ -79,7 +79,8 @@ export const make = (driver: Driver): Lifecycle => {
       running: Effect.tap(driver.pause, () =>
         Effect.sync(() => {
           paused = true
-        })),
+        })
+      ),
       paused: Effect.void,
       stopped: notRunning("pause")
     }),

@@ -1,9 +1,7 @@
 /**
  * A server as a child process on a data directory of its own: what the providers `binary` and `debian` have in common.
  *
- * The data directory, the socket and the log live in a temporary folder that goes with the scope. A watcher process
- * (`sh`, waiting for the end of a pipe) kills the server and removes the folder when this process dies without closing
- * its scopes.
+ * The data directory and the socket live in a temporary folder that goes with the scope.
  */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -11,8 +9,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import { type ChildProcess, spawn } from "node:child_process"
-import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises"
-import { tmpdir } from "node:os"
+import { readdir, readFile, rm, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
 import { setImmediate } from "node:timers/promises"
@@ -27,6 +24,7 @@ import { make as makeLifecycle } from "./lifecycle.ts"
 import { freePort, newPassword } from "./network.ts"
 import type { Address, Provided, ProviderName, Wanted } from "./provider.ts"
 import { certificateSettings, merge, toOptions } from "./settings.ts"
+import * as WorkFolder from "./workFolder.ts"
 
 /** How many of the server's last lines an error carries, and how many are kept. */
 const shownLines = 8
@@ -38,11 +36,9 @@ const portAttempts = 5
 /** A server that does not end in order within this time is killed. */
 const terminationLimit = "60 seconds"
 
+const errorLine = /\[ERROR\]|error:/i
 const readyLine = /ready for connections/
 const portTakenLine = /Address already in use|port: \d+ ?\?|Bind on TCP\/IP port/
-
-const watcher =
-  "pid=; while read -r next; do pid=$next; done; [ -n \"$pid\" ] && kill -KILL \"$pid\" 2>/dev/null; rm -rf -- \"$1\""
 
 const writeCertificates = (directory: string, certificates: Certificates): Effect.Effect<void, MysqlServerError> =>
   file("write the server's certificates", async () => {
@@ -76,37 +72,18 @@ const spawnServer = (command: string, args: ReadonlyArray<string>): Running => {
   return { child, exited, ready, lines }
 }
 
-const workFolder: Effect.Effect<{ readonly path: string; readonly watch: (pid: number | undefined) => void }, MysqlServerError, Scope.Scope> =
-  Effect.acquireRelease(
-    Effect.map(
-      file("create a temporary folder", async () => {
-        const path = await mkdtemp(join(tmpdir(), "effect-mysql-"))
-        await chmod(path, 0o700)
-        return path
-      }),
-      (path) => {
-        const child = spawn("sh", ["-c", watcher, "sh", path], { detached: true, stdio: ["pipe", "ignore", "ignore"] })
-        // Without the watcher the server still ends with its scope.
-        child.on("error", () => {})
-        child.stdin.on("error", () => {})
-        return { path, child, watch: (pid: number | undefined): void => void child.stdin.write(`${pid ?? ""}\n`) }
-      }
-    ),
-    ({ child, path }) =>
-      Effect.promise(async () => {
-        await rm(path, { recursive: true, force: true, maxRetries: 3 })
-        child.stdin.end()
-      })
-  )
-
-const failed = (operation: string, running: Running, cause?: unknown): MysqlServerError =>
-  new MysqlServerError({ operation, tried: running.lines.slice(-shownLines), cause })
+/** What went wrong, as the server tells it: its errors, or its last words where it names none. */
+const failed = (operation: string, running: Running, cause?: unknown): MysqlServerError => {
+  const errors = running.lines.filter((line) => errorLine.test(line))
+  const shown = (errors.length > 0 ? errors : running.lines).slice(-shownLines)
+  return new MysqlServerError({ operation, tried: shown, cause })
+}
 
 const threadsStopped = async (pid: number): Promise<boolean> => {
   const threads = await readdir(`/proc/${pid}/task`)
-  const states = await Promise.all(threads.map((thread) =>
-    readFile(`/proc/${pid}/task/${thread}/stat`, "utf8").catch(() => ") T")
-  ))
+  const states = await Promise.all(
+    threads.map((thread) => readFile(`/proc/${pid}/task/${thread}/stat`, "utf8").catch(() => ") T"))
+  )
   // "pid (name) state …", where the name may hold anything.
   return states.every((stat) => stat[stat.lastIndexOf(")") + 2] === "T")
 }
@@ -114,9 +91,11 @@ const threadsStopped = async (pid: number): Promise<boolean> => {
 /** The kernel stops a process thread by thread, after `kill` has returned. */
 const stopped = (pid: number): Effect.Effect<void> =>
   process.platform === "linux"
-    ? Effect.ignore(Effect.tryPromise(async () => {
-      while (!(await threadsStopped(pid))) await setImmediate()
-    }))
+    ? Effect.ignore(
+        Effect.tryPromise(async () => {
+          while (!(await threadsStopped(pid))) await setImmediate()
+        })
+      )
     : Effect.void
 
 /** Starts a server of this program and ends it with the scope. */
@@ -124,14 +103,10 @@ export const make: (
   provider: ProviderName,
   program: Program,
   wanted: Wanted
-) => Effect.Effect<Provided, MysqlServerError, Scope.Scope> = Effect.fnUntraced(function*(
-  provider,
-  program,
-  wanted
-) {
+) => Effect.Effect<Provided, MysqlServerError, Scope.Scope> = Effect.fnUntraced(function* (provider, program, wanted) {
   const name = Flavour.details[wanted.flavour].title
   const operation = `start ${name}`
-  const { path, watch } = yield* workFolder
+  const { path, watch } = yield* WorkFolder.make('kill -KILL "$last"')
   if (wanted.certificates !== undefined) yield* writeCertificates(path, wanted.certificates)
   const settings = merge(
     wanted.flavour,
@@ -144,25 +119,31 @@ export const make: (
   const password = yield* newPassword
   const socketPath = join(path, "mysqld.sock")
   const initFile = join(path, "init.sql")
-  yield* file(`write ${initFile}`, () =>
-    writeFile(initFile, mainAccount(program.product, password), { mode: 0o600 }))
+  yield* file(`write ${initFile}`, () => writeFile(initFile, mainAccount(program.product, password), { mode: 0o600 }))
 
   let current: Running | undefined
   let address: Address = { host: "127.0.0.1", port: yield* freePort, socketPath, username: "root", password }
 
-  const isAlive = Effect.sync(() =>
-    current !== undefined && current.child.pid !== undefined && current.child.exitCode === null &&
-    current.child.signalCode === null
+  const isAlive = Effect.sync(
+    () =>
+      current !== undefined &&
+      current.child.pid !== undefined &&
+      current.child.exitCode === null &&
+      current.child.signalCode === null
   )
   const signal = (running: Running, name: NodeJS.Signals) => Effect.sync(() => void running.child.kill(name))
   /** The process is gone, and with it every lock on the data directory. */
   const ended = (running: Running) => Deferred.await(running.exited)
   const withCurrent = <A, E>(use: (running: Running) => Effect.Effect<A, E>): Effect.Effect<A | void, E> =>
-    Effect.suspend(() => current === undefined ? Effect.void : use(current))
+    Effect.suspend(() => (current === undefined ? Effect.void : use(current)))
   const kill = withCurrent((running) => Effect.andThen(signal(running, "SIGKILL"), ended(running)))
 
-  const answers = Effect.asVoid(Effect.mapError(Effect.suspend(() => query(address, "SELECT 1")), (cause) =>
-    new MysqlServerError({ operation, tried: [`it does not answer: ${cause.message}`], cause })))
+  const answers = Effect.asVoid(
+    Effect.mapError(
+      Effect.suspend(() => query(address, "SELECT 1")),
+      (cause) => new MysqlServerError({ operation, tried: [`it does not answer: ${cause.message}`], cause })
+    )
+  )
 
   const launchWith = (extra: ReadonlyArray<string>) =>
     Effect.suspend(() => {
@@ -178,13 +159,16 @@ export const make: (
         ...extra
       ])
       current = running
-      watch(running.child.pid)
+      watch(running.child.pid?.toString())
       running.child.once("exit", () => watch(undefined))
       return Effect.onError(
         Effect.andThen(
           Effect.raceFirst(
             Deferred.await(running.ready),
-            Effect.andThen(Deferred.await(running.exited), Effect.suspend(() => Effect.fail(failed(operation, running))))
+            Effect.andThen(
+              Deferred.await(running.exited),
+              Effect.suspend(() => Effect.fail(failed(operation, running)))
+            )
           ),
           answers
         ),
@@ -213,7 +197,8 @@ export const make: (
     Effect.tapError(launchWith([`--init-file=${initFile}`]), () =>
       Effect.map(freePort, (port) => {
         address = { ...address, port }
-      })),
+      })
+    ),
     {
       while: (error) => error.tried.some((line) => portTakenLine.test(line)),
       schedule: Schedule.recurs(portAttempts - 1)

@@ -11,7 +11,8 @@ import { MysqlServerError } from "../MysqlServerError.ts"
 export const freePort: Effect.Effect<number, MysqlServerError> = Effect.callback((resume) => {
   const server = createServer()
   server.once("error", (cause) =>
-    resume(Effect.fail(new MysqlServerError({ operation: "find a free port", tried: [cause.message], cause }))))
+    resume(Effect.fail(new MysqlServerError({ operation: "find a free port", tried: [cause.message], cause })))
+  )
   server.listen(0, "127.0.0.1", () => {
     const address = server.address()
     const port = typeof address === "object" && address !== null ? address.port : 0

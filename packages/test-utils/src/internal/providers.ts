@@ -31,7 +31,8 @@ interface Candidate {
   readonly what: string | undefined
 }
 
-const advice = "Set MYSQL_TEST_URL=mysql://user:password@host:port, start Docker, or put the server on the PATH; " +
+const advice =
+  "Set MYSQL_TEST_URL=mysql://user:password@host:port, start Docker, or put the server on the PATH; " +
   "on Debian, root gets it installed into a private folder."
 
 const nothing = (flavour: Flavour.Flavour | undefined, tried: ReadonlyArray<string>): MysqlServerError =>
@@ -47,7 +48,9 @@ interface Candidates {
 }
 
 /** Every way to these flavours, the ways that need nothing first. */
-const candidates = Effect.fnUntraced(function*(flavours: ReadonlyArray<Flavour.Flavour>): Effect.fn.Return<Candidates> {
+const candidates = Effect.fnUntraced(function* (
+  flavours: ReadonlyArray<Flavour.Flavour>
+): Effect.fn.Return<Candidates> {
   const ready: Array<Candidate> = []
   const toFetch: Array<Candidate> = []
   const reasons: Array<string> = []
@@ -71,7 +74,7 @@ const candidates = Effect.fnUntraced(function*(flavours: ReadonlyArray<Flavour.F
 })
 
 /** The first candidate that starts. */
-const firstOf = Effect.fnUntraced(function*(
+const firstOf = Effect.fnUntraced(function* (
   flavour: Flavour.Flavour | undefined,
   before: ReadonlyArray<string>,
   ask: Ask
@@ -86,7 +89,7 @@ const firstOf = Effect.fnUntraced(function*(
   return yield* nothing(flavour, tried)
 })
 
-const automatic = Effect.fnUntraced(function*(
+const automatic = Effect.fnUntraced(function* (
   flavour: Flavour.Flavour | undefined,
   ask: Ask
 ): Effect.fn.Return<Provided, MysqlServerError, Scope.Scope> {
@@ -111,7 +114,8 @@ const byName = (
   if (flavour !== undefined) return provider.provide({ ...ask, flavour })
   return Effect.flatMap(
     Effect.filter(Flavour.all, (flavour) =>
-      Effect.map(provider.availability(flavour), (availability) => availability._tag === "Ready")),
+      Effect.map(provider.availability(flavour), (availability) => availability._tag === "Ready")
+    ),
     (here) => provider.provide({ ...ask, flavour: here[0] ?? Flavour.all[0]! })
   )
 }
@@ -123,7 +127,7 @@ export const provide: (
   provider: ProviderName | "auto" | undefined,
   flavour: Flavour.Flavour | undefined,
   ask: Ask
-) => Effect.Effect<Provided, MysqlServerError, Scope.Scope> = Effect.fnUntraced(function*(provider, flavour, ask) {
+) => Effect.Effect<Provided, MysqlServerError, Scope.Scope> = Effect.fnUntraced(function* (provider, flavour, ask) {
   const name = provider ?? (yield* variable("EFFECT_MYSQL_PROVIDER")) ?? "auto"
   if (!isName(name)) {
     return yield* new MysqlServerError({
@@ -137,7 +141,7 @@ export const provide: (
 
 /** What would have to be fetched to start this flavour; `undefined` when nothing would, or when it cannot be had. */
 export const plan: (flavour: Flavour.Flavour) => Effect.Effect<string | undefined> = Effect.fnUntraced(
-  function*(flavour) {
+  function* (flavour) {
     const { inOrder } = yield* candidates([flavour])
     return inOrder[0]?.what
   }

@@ -65,7 +65,7 @@ export const certificateSettings = (flavour: Flavour, directory: string): Settin
   "ssl-ca": `${directory}/ca.pem`,
   "ssl-cert": `${directory}/server-cert.pem`,
   "ssl-key": `${directory}/server-key.pem`,
-  ...details[flavour].product === "mariadb" ? { ssl: true } : {}
+  ...(details[flavour].product === "mariadb" ? { ssl: true } : {})
 })
 
 /** `true` is the bare option, `false` is `OFF`. */

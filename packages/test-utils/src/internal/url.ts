@@ -15,7 +15,8 @@ const parseOne = (text: string, position: number): Result.Result<Address, MysqlS
     Result.fail(new MysqlServerError({ operation, tried: [`URL ${position} ${what}`], advice }))
   if (!URL.canParse(text)) return fail("is not a URL")
   const url = new URL(text)
-  if (url.protocol !== "mysql:" && url.protocol !== "mariadb:") return fail("does not begin with mysql:// or mariadb://")
+  if (url.protocol !== "mysql:" && url.protocol !== "mariadb:")
+    return fail("does not begin with mysql:// or mariadb://")
   if (url.hostname === "") return fail("names no host")
   if (url.username === "") return fail("names no user")
   return Result.try({
@@ -33,7 +34,10 @@ const parseOne = (text: string, position: number): Result.Result<Address, MysqlS
 /** The servers that the variable names: one or more URLs, separated by commas or white space. */
 export const parse = (text: string): Result.Result<ReadonlyArray<Address>, MysqlServerError> => {
   const addresses: Array<Address> = []
-  for (const [index, part] of text.split(/[\s,]+/).filter((part) => part !== "").entries()) {
+  for (const [index, part] of text
+    .split(/[\s,]+/)
+    .filter((part) => part !== "")
+    .entries()) {
     const address = parseOne(part, index + 1)
     if (Result.isFailure(address)) return Result.fail(address.failure)
     addresses.push(address.success)
@@ -43,11 +47,11 @@ export const parse = (text: string): Result.Result<ReadonlyArray<Address>, Mysql
     : Result.succeed(addresses)
 }
 
-const host = (name: string): string => name.includes(":") ? `[${name}]` : name
+const host = (name: string): string => (name.includes(":") ? `[${name}]` : name)
 
 export const format = (address: Address): Redacted.Redacted =>
   Redacted.make(
-    `mysql://${encodeURIComponent(address.username)}:${encodeURIComponent(Redacted.value(address.password))}@${
-      host(address.host)
-    }:${address.port}`
+    `mysql://${encodeURIComponent(address.username)}:${encodeURIComponent(Redacted.value(address.password))}@${host(
+      address.host
+    )}:${address.port}`
   )

@@ -34,10 +34,12 @@ export const notOurs = (whose: string): Lifecycle => ({
 export const addresses: Effect.Effect<ReadonlyArray<Address> | undefined, MysqlServerError> = Effect.flatMap(
   variable("MYSQL_TEST_URL"),
   (text): Effect.Effect<ReadonlyArray<Address> | undefined, MysqlServerError> =>
-    text === undefined ? Effect.succeed(undefined) : Result.match(parse(text), {
-      onFailure: Effect.fail,
-      onSuccess: Effect.succeed
-    })
+    text === undefined
+      ? Effect.succeed(undefined)
+      : Result.match(parse(text), {
+          onFailure: Effect.fail,
+          onSuccess: Effect.succeed
+        })
 )
 
 export interface UrlServer extends Provided {
@@ -71,20 +73,19 @@ export const cannotGive = (wanted: Pick<Wanted, "settings" | "certificates">): s
 }
 
 /** The first of these servers that has the flavour; any of them when none is asked for. */
-export const find: (
-  flavour: Flavour.Flavour | undefined
-) => Effect.Effect<Provided, MysqlServerError> = Effect.fnUntraced(function*(flavour) {
-  const named = yield* addresses
-  const tried: Array<string> = []
-  for (const address of named ?? []) {
-    const server = yield* Effect.result(identify(address))
-    if (Result.isFailure(server)) tried.push(server.failure.message)
-    else if (flavour === undefined || server.success.flavour === flavour) return server.success
-    else tried.push(`${address.host}:${address.port} is ${server.success.version}`)
-  }
-  return yield* new MysqlServerError({
-    operation: `use a server named by MYSQL_TEST_URL`,
-    tried: named === undefined ? ["the variable is not set"] : tried,
-    advice: "Set MYSQL_TEST_URL to one or more URLs like mysql://user:password@host:port."
+export const find: (flavour: Flavour.Flavour | undefined) => Effect.Effect<Provided, MysqlServerError> =
+  Effect.fnUntraced(function* (flavour) {
+    const named = yield* addresses
+    const tried: Array<string> = []
+    for (const address of named ?? []) {
+      const server = yield* Effect.result(identify(address))
+      if (Result.isFailure(server)) tried.push(server.failure.message)
+      else if (flavour === undefined || server.success.flavour === flavour) return server.success
+      else tried.push(`${address.host}:${address.port} is ${server.success.version}`)
+    }
+    return yield* new MysqlServerError({
+      operation: `use a server named by MYSQL_TEST_URL`,
+      tried: named === undefined ? ["the variable is not set"] : tried,
+      advice: "Set MYSQL_TEST_URL to one or more URLs like mysql://user:password@host:port."
+    })
   })
-})
