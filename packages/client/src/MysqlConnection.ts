@@ -156,6 +156,8 @@ export interface PreparedStatement {
 export interface MysqlConnection {
   readonly info: Info
   readonly status: Effect.Effect<Status>
+  /** The same without an effect, for callers that must decide synchronously. */
+  readonly statusUnsafe: () => Status
   /**
    * Runs one statement and collects its rows. With parameters it is prepared (and stays so, for the next time), and they
    * travel beside the text. Of several results the first is returned.

@@ -126,7 +126,9 @@ export class Connection implements Public.ReservedConnection {
     return this.core.info
   }
 
-  readonly status: Effect.Effect<Public.Status> = Effect.sync(() => {
+  readonly status: Effect.Effect<Public.Status> = Effect.sync(() => this.statusUnsafe())
+
+  statusUnsafe(): Public.Status {
     const { database, lost, status } = this.core.exchange
     return {
       inTransaction: lost === undefined && this.core.exchange.inTransaction,
@@ -135,7 +137,7 @@ export class Connection implements Public.ReservedConnection {
       database,
       closed: lost !== undefined
     }
-  })
+  }
 
   // ---- statements --------------------------------------------------------------------------------------------------
 
