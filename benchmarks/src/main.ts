@@ -1,0 +1,89 @@
+/**
+ * The benchmark's entry. Options are in `Options.ts`, what is measured in `Line.ts`, by whom in `Contestant.ts`.
+ */
+
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import { writeFileSync } from "node:fs"
+import { cpus, loadavg } from "node:os"
+import manifest from "../package.json" with { type: "json" }
+import { entry } from "./Contestant.ts"
+import { BenchError, join, type Member } from "./Crew.ts"
+import { Ledger, lines } from "./Line.ts"
+import { measure, toSample } from "./Measurement.ts"
+import { type Options, parse, usage } from "./Options.ts"
+import * as Server from "./Server.ts"
+import { figuresOf, type LineFigures, ofAll, ofLine } from "./Table.ts"
+
+/** Runs one contestant alone, in a worker as ever. */
+const solo = (options: Options, seconds: number, profile: string | undefined) =>
+  Effect.gen(function* () {
+    const [name] = options.contestants
+    const [line] = options.lines
+    const server = yield* Server.make(options.flavour, options.keep)
+    const member = yield* join(name!, server.target)
+    const once = yield* member.ask({ type: "run", line: line!, turns: 1 })
+    const turns = Math.max(1, Math.round(250 / once.wallMillis))
+    const run = yield* member.ask({ type: "repeat", line: line!, turns, seconds, profile })
+    const sample = toSample(line!, run.rows / lines[line!].rowsPerTurn, run)
+    yield* Console.log(
+      `${entry(name!).title}, ${lines[line!].title}: ${Math.round(sample.operationsPerSecond)} ops/s, ` +
+        `${sample.cpuMicros.toFixed(2)} µs CPU/op${profile === undefined ? "" : `; profile in ${profile}`}`
+    )
+  })
+
+const conditions = (version: string): string => {
+  const { mariadb, mysql2 } = manifest.dependencies
+  const processors = cpus()
+  return [
+    `server ${version} over TCP on loopback; node ${process.versions.node}; mysql2 ${mysql2}, mariadb ${mariadb}`,
+    `${processors.length} × ${processors[0]?.model.trim()}, load before: ${loadavg()[0]!.toFixed(2)}`
+  ].join("\n")
+}
+
+const contest = (options: Options) =>
+  Effect.gen(function* () {
+    const server = yield* Server.make(options.flavour, options.keep)
+    yield* Console.log(`${conditions(server.version)}\n`)
+    const crew: Array<Member> = []
+    for (const name of options.contestants) crew.push(yield* join(name, server.target))
+    const ledger = new Ledger()
+    const all: Array<LineFigures> = []
+    const samples: Array<unknown> = []
+    for (const line of options.lines) {
+      const measured = yield* measure(line, crew, options, server, ledger)
+      const figures = figuresOf(line, measured)
+      all.push(figures)
+      samples.push({ ...figures, rounds: measured.map((each) => each.samples) })
+      yield* Console.log(ofLine(figures))
+    }
+    yield* Console.log(ofAll(all))
+    if (options.json !== undefined) {
+      const file = options.json
+      yield* Effect.sync(() =>
+        writeFileSync(file, `${JSON.stringify({ conditions: conditions(server.version), lines: samples }, null, 2)}\n`)
+      )
+    }
+  })
+
+const program = Effect.gen(function* () {
+  const options = yield* Effect.try({
+    try: () => parse(process.argv.slice(2)),
+    catch: (error) => new BenchError({ message: `${error instanceof Error ? error.message : error}\n\n${usage}` })
+  })
+  if (options === undefined) return yield* Console.log(usage)
+  if (options.solo !== undefined) yield* solo(options, options.solo.seconds, options.solo.profile)
+  else yield* contest(options)
+}).pipe(
+  Effect.scoped,
+  Effect.catchTag("BenchError", ({ message }) =>
+    Effect.flatMap(Console.error(message), () =>
+      Effect.sync(() => {
+        process.exitCode = 1
+      })
+    )
+  )
+)
+
+NodeRuntime.runMain(program)
