@@ -177,8 +177,11 @@ export const asBuffer = (bytes: Uint8Array): Buffer =>
  * @category conversions
  */
 export const copyBytes = (bytes: Uint8Array, start: number, end: number): Uint8Array => {
-  const copy = new Uint8Array(end - start)
-  copy.set(bytes.subarray(start, end))
+  const length = end - start
+  const copy = new Uint8Array(length)
+  // A view costs more than copying a few bytes one by one.
+  if (length <= 64) for (let index = 0; index < length; index++) copy[index] = bytes[start + index]!
+  else copy.set(bytes.subarray(start, end))
   return copy
 }
 

@@ -10,6 +10,8 @@ import { ascii } from "./Text.ts"
 const two32 = 4294967296
 /** So many digits always fit into a double without loss. */
 const safeDigits = 15
+/** With one more digit behind it, this is still a safe integer. */
+const safeBeforeLastDigit = 900_719_925_474_098
 
 /** Digits that are known to fit: everything up to INT, YEAR. */
 export const fromText = (bytes: Buffer, start: number, end: number): number => {
@@ -31,8 +33,16 @@ export const bigFromText = (bytes: Buffer, start: number, end: number): bigint =
   return BigInt(digits)
 }
 
-export const autoFromText = (bytes: Buffer, start: number, end: number): number | bigint =>
-  end - start <= safeDigits ? fromText(bytes, start, end) : narrow(bigFromText(bytes, start, end))
+export const autoFromText = (bytes: Buffer, start: number, end: number): number | bigint => {
+  if (end - start <= safeDigits) return fromText(bytes, start, end)
+  if (end - start === safeDigits + 1) {
+    // Sixteen digits: safe more often than not.
+    const head = fromText(bytes, start, end - 1)
+    const digit = bytes[end - 1]! - 0x30
+    if (head >= 0 && head <= safeBeforeLastDigit && digit >= 0 && digit <= 9) return head * 10 + digit
+  }
+  return narrow(bigFromText(bytes, start, end))
+}
 
 /** `number` where it is safe, else the `bigint` itself. */
 export const narrow = (value: bigint): number | bigint => {

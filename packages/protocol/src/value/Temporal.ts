@@ -23,7 +23,12 @@ export interface DateOptions {
   readonly invalidDate: "error" | "null"
 }
 
-const two = (bytes: Buffer, at: number): number => (bytes[at]! - 0x30) * 10 + bytes[at + 1]! - 0x30
+/** Two digits as a number; negative where they are none. */
+const two = (bytes: Buffer, at: number): number => {
+  const tens = bytes[at]! - 0x30
+  const ones = bytes[at + 1]! - 0x30
+  return tens >>> 0 > 9 || ones >>> 0 > 9 ? -1 : tens * 10 + ones
+}
 
 const monthDays = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
 
@@ -39,28 +44,28 @@ const daysSinceEpoch = (year: number, month: number, dayOfMonth: number): number
   return era * 146_097 + dayOfEra - 719_468
 }
 
-const makeDate = (
+const exists = (year: number, month: number, dayOfMonth: number): boolean =>
+  month >= 1 && month <= 12 && dayOfMonth >= 1 &&
+  (dayOfMonth <= monthDays[month - 1]! || (month === 2 && dayOfMonth === 29 && isLeap(year)))
+
+const dateAt = (
   options: DateOptions,
   year: number,
   month: number,
   dayOfMonth: number,
-  timeOfDay: number,
-  shown: () => string
-): Date | null => {
-  const exists = month >= 1 && month <= 12 && dayOfMonth >= 1 &&
-    (dayOfMonth <= monthDays[month - 1]! || (month === 2 && dayOfMonth === 29 && isLeap(year)))
-  if (exists) {
-    return new Date(daysSinceEpoch(year, month, dayOfMonth) * day + timeOfDay - options.offsetMinutes * minute)
-  }
+  timeOfDay: number
+): Date | undefined =>
+  exists(year, month, dayOfMonth)
+    ? new Date(daysSinceEpoch(year, month, dayOfMonth) * day + timeOfDay - options.offsetMinutes * minute)
+    : undefined
+
+const impossible = (options: DateOptions, shown: string): null => {
   if (options.invalidDate === "null") return null
-  throw new BadValue(`${shown()} is not a date that exists (decode as "string", or invalidDate: "null")`)
+  throw new BadValue(`${shown} is not a date that exists (decode as "string", or invalidDate: "null")`)
 }
 
 const digitsOnly = (bytes: Buffer, start: number, end: number): boolean => {
-  for (let index = start; index < end; index++) {
-    const byte = bytes[index]!
-    if (byte < 0x30 || byte > 0x39) return false
-  }
+  for (let index = start; index < end; index++) if ((bytes[index]! - 0x30) >>> 0 > 9) return false
   return true
 }
 
@@ -69,31 +74,28 @@ const malformed = (what: string, shown: string): BadValue => new BadValue(`"${sh
 /** `YYYY-MM-DD[ HH:MM:SS[.f…]]` */
 export const dateFromText = (options: DateOptions) => (bytes: Buffer, start: number, end: number): Date | null => {
   const length = end - start
-  const shown = (): string => ascii(bytes, start, Math.min(end, start + 40))
-  const timed = length >= 19
-  if (
-    !(length === 10 || length === 19 || (length > 20 && length <= 26)) ||
-    !digitsOnly(bytes, start, start + 4) || bytes[start + 4] !== 0x2d || !digitsOnly(bytes, start + 5, start + 7) ||
-    bytes[start + 7] !== 0x2d || !digitsOnly(bytes, start + 8, start + 10)
-  ) {
-    throw malformed("DATETIME", shown())
-  }
+  const century = two(bytes, start)
+  const yearOfCentury = two(bytes, start + 2)
+  const month = two(bytes, start + 5)
+  const dayOfMonth = two(bytes, start + 8)
+  let wellFormed = length >= 10 && (century | yearOfCentury | month | dayOfMonth) >= 0 &&
+    bytes[start + 4] === 0x2d && bytes[start + 7] === 0x2d
   let timeOfDay = 0
-  if (timed) {
-    if (
-      !digitsOnly(bytes, start + 11, start + 13) || !digitsOnly(bytes, start + 14, start + 16) ||
-      !digitsOnly(bytes, start + 17, start + 19) || !digitsOnly(bytes, Math.min(end, start + 20), end)
-    ) {
-      throw malformed("DATETIME", shown())
-    }
-    timeOfDay = two(bytes, start + 11) * 3_600_000 + two(bytes, start + 14) * minute + two(bytes, start + 17) * 1000
-    let unit = 100
-    for (let index = start + 20; index < end && unit >= 1; index++, unit /= 10) {
+  if (length !== 10) {
+    const hours = two(bytes, start + 11)
+    const minutes = two(bytes, start + 14)
+    const seconds = two(bytes, start + 17)
+    timeOfDay = hours * 3_600_000 + minutes * minute + seconds * 1000
+    wellFormed &&= (hours | minutes | seconds) >= 0 &&
+      (length === 19 || (length > 20 && length <= 26 && digitsOnly(bytes, start + 20, end)))
+    // The first three digits of the fraction: a Date has no more.
+    for (let index = start + 20, unit = 100; index < end && unit >= 1; index++, unit /= 10) {
       timeOfDay += (bytes[index]! - 0x30) * unit
     }
   }
-  const year = two(bytes, start) * 100 + two(bytes, start + 2)
-  return makeDate(options, year, two(bytes, start + 5), two(bytes, start + 8), timeOfDay, shown)
+  if (!wellFormed) throw malformed("DATETIME", ascii(bytes, start, Math.min(end, start + 40)))
+  return dateAt(options, century * 100 + yearOfCentury, month, dayOfMonth, timeOfDay) ??
+    impossible(options, ascii(bytes, start, end))
 }
 
 const checkLength = (start: number, end: number, what: string, allowed: ReadonlyArray<number>): number => {
@@ -108,20 +110,15 @@ const timeLengths = [0, 8, 12]
 export const dateFromFields = (options: DateOptions) => (bytes: Buffer, start: number, end: number): Date | null => {
   const length = end - start
   if (length !== 7 && length !== 11) checkLength(start, end, "DATETIME", dateTimeLengths)
-  if (length === 0) return makeDate(options, 0, 0, 0, 0, () => "0000-00-00 00:00:00")
   let timeOfDay = 0
   if (length >= 7) {
     timeOfDay = bytes[start + 4]! * 3_600_000 + bytes[start + 5]! * minute + bytes[start + 6]! * 1000
     if (length === 11) timeOfDay += Math.floor(u32(bytes, start + 7) / 1000)
   }
-  return makeDate(
-    options,
-    u16(bytes, start),
-    bytes[start + 2]!,
-    bytes[start + 3]!,
-    timeOfDay,
-    () => stringFromFields(0, true)(bytes, start, end)
-  )
+  const date = length === 0
+    ? undefined
+    : dateAt(options, u16(bytes, start), bytes[start + 2]!, bytes[start + 3]!, timeOfDay)
+  return date ?? impossible(options, stringFromFields(0, true)(bytes, start, end))
 }
 
 const pad = (value: number, width: number): string => String(value).padStart(width, "0")
