@@ -20,7 +20,8 @@ import type * as Public from "../MysqlConnection.ts"
 import type { Resolved } from "../MysqlConfig.ts"
 import * as MysqlError from "../MysqlError.ts"
 import type { Canceller } from "./canceller.ts"
-import { type Entry, Exchange, makeEntry, type Owner } from "./Exchange.ts"
+import { type Entry, failureOf, make as makeEntry, type Owner } from "./Entry.ts"
+import { Exchange } from "./Exchange.ts"
 import * as failures from "./failures.ts"
 import * as login from "./login.ts"
 import * as results from "./results.ts"
@@ -68,7 +69,7 @@ export const open = (
         status: session.status,
         database: config.database,
         cancellation: config.cancellation,
-        kill: (wanted) => canceller.kill(config, session, wanted),
+        kill: (request) => canceller.kill(config, session, request),
         runFork,
         onLost: () => runFork(Scope.close(scope, Exit.void))
       })
@@ -169,21 +170,27 @@ export class Connection implements Public.ReservedConnection {
       options,
       Effect.suspend(() => {
         const statement = this.core.statements.get(sql)
-        const several = statement.templateFor(this.sqlMode).severalStatements
-        if (!several || this.core.config.multiStatements) {
-          return this.runText(statement, params, this.rows(options), this.collectAll<A>)
-        }
-        // Allowed for this one text: switched on, used and switched off in one flight.
-        const on = this.plain(Command.setMultiStatements(true))
-        const off = this.plain(Command.setMultiStatements(false))
-        return Effect.flatMap(
-          Effect.all([on, this.runText(statement, params, this.rows(options), this.collectAll<A>), off], {
-            concurrency: "unbounded"
-          }),
-          ([, collected]) => Effect.succeed(collected)
-        )
+        const rows = this.rows(options)
+        return Effect.flatMap(Effect.fromResult(this.textEntry(statement, params, rows, false)), (entry) =>
+          this.core.exchange.run(
+            this.core.config.multiStatements || !statement.templateFor(this.sqlMode).severalStatements
+              ? entry
+              : this.asSeveral(entry),
+            this.finishing(statement, "text", rows, this.collectAll<A>)
+          ))
       })
     )
+  }
+
+  /** Several statements are allowed for one text: switched on, used and switched off in one piece. */
+  private asSeveral(entry: Entry): Entry {
+    const on = this.plainReply()
+    const off = this.plainReply()
+    return makeEntry({
+      ...entry,
+      bytes: Buffer.concat([Command.setMultiStatements(true), entry.bytes, Command.setMultiStatements(false)]),
+      replies: [on, entry.reply, off]
+    })
   }
 
   readonly prepare = Effect.fnUntraced({ self: this }, function*(this: Connection, sql: string) {
@@ -286,17 +293,27 @@ export class Connection implements Public.ReservedConnection {
       const { config, exchange, session, statements } = this.core
       const database = config.database ?? exchange.database
       const back = config.database !== undefined && exchange.database !== config.database
-        ? [this.plain(Command.initDatabase(config.database))]
+        ? [Command.initDatabase(config.database)]
         : []
       // MySQL's reset falls back to the server's global settings, so the session is set up again in the same flight.
       const setUp = login.setUpStatements(config, session.greeting.product).slice(0, -1)
-      const flight = [this.plain(Command.resetConnection), ...back, ...setUp.map((sql) => this.command(sql))]
-      statements.forgetPrepared()
-      return Effect.map(Effect.all(flight, { concurrency: "unbounded", discard: true }), () => {
-        exchange.database = database
-        exchange.stateChanged = false
-        this.core.touched = false
+      const flight = [Command.resetConnection, ...back, ...setUp.map(Command.query)]
+      const replies = flight.map(() => this.plainReply())
+      const entry = makeEntry({
+        bytes: Buffer.concat(flight),
+        reply: replies[0]!,
+        replies,
+        frames: 1,
+        owner: this.owner,
+        sql: setUp.join(";")
       })
+      statements.forgetPrepared()
+      return exchange.run(entry, (completed) =>
+        Effect.map(succeeded(completed), () => {
+          exchange.database = database
+          exchange.stateChanged = false
+          this.core.touched = false
+        }))
     })
   }
 
@@ -508,11 +525,14 @@ export class Connection implements Public.ReservedConnection {
     })
   }
 
+  private plainReply(): Reply {
+    return this.reply("plain", undefined, this.defaults.array)
+  }
+
   /** A command that answers OK and nothing else. */
   private plain(bytes: Buffer): Effect.Effect<void, MysqlError.MysqlError> {
     return Effect.suspend(() => {
-      const reply = this.reply("plain", undefined, this.defaults.array)
-      const entry = makeEntry({ bytes, reply, owner: this.owner, sql: "" })
+      const entry = makeEntry({ bytes, reply: this.plainReply(), owner: this.owner })
       return this.core.exchange.run(entry, succeeded)
     })
   }
@@ -610,13 +630,6 @@ const learn = (statement: Statement, protocol: Protocol, rows: Rows, metadata: N
 
 /** COM_STMT_EXECUTE is 0x17; the first byte behind the header tells the command. */
 const protocolOf = (entry: Entry): Protocol => entry.bytes[4] === 0x17 ? "binary" : "text"
-
-const failureOf = (entry: Entry): MysqlError.MysqlError | undefined => {
-  const { failure, reply } = entry
-  if (failure !== undefined) return failure
-  if (reply.err !== undefined) return failures.server(reply.err, entry.sql)
-  return reply.decodeError === undefined ? undefined : failures.decode(reply.decodeError)
-}
 
 const succeeded: Finish<void> = (entry) => {
   const error = failureOf(entry)

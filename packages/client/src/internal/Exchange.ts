@@ -14,7 +14,7 @@
  */
 import * as Command from "@effect-mysql/protocol/command/Command"
 import type { Capabilities } from "@effect-mysql/protocol/connect/Capabilities"
-import * as Packet from "@effect-mysql/protocol/framing/Packet"
+import type { Parser } from "@effect-mysql/protocol/framing/Packet"
 import { Reply } from "@effect-mysql/protocol/reply/Reply"
 import { ServerStatus } from "@effect-mysql/protocol/ServerStatus"
 import * as Duration from "effect/Duration"
@@ -23,46 +23,8 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as MysqlError from "../MysqlError.ts"
 import type { TransportConnection } from "../Transport.ts"
+import { type Entry, firstSequence, lostAs, make as makeEntry, type Owner } from "./Entry.ts"
 import * as failures from "./failures.ts"
-
-/** Whoever has the connection to himself; an identity and nothing else. */
-export type Owner = object
-
-/** One command and the reply to it. */
-export interface Entry {
-  readonly bytes: Buffer
-  readonly reply: Reply
-  readonly owner: Owner | undefined
-  /** A stream: nothing is written behind it, so that it can be stopped. */
-  readonly exclusive: boolean
-  /** COMMIT, ROLLBACK and XA are never killed. */
-  readonly killable: boolean
-  /** For errors that name the statement. */
-  readonly sql: string
-  state: "new" | "waiting" | "unsent" | "sent" | "done"
-  abandoned: boolean
-  /** Why there will be no reply. */
-  failure: MysqlError.MysqlError | undefined
-  /** The ping behind an ERR in a transaction, whose OK tells whether the transaction lives. */
-  probe: Reply | undefined
-  wake: ((turn: boolean) => void) | undefined
-}
-
-export const makeEntry = (
-  fields: Pick<Entry, "bytes" | "reply" | "sql"> & Partial<Pick<Entry, "owner" | "exclusive" | "killable">>
-): Entry => ({
-  bytes: fields.bytes,
-  reply: fields.reply,
-  owner: fields.owner,
-  exclusive: fields.exclusive ?? false,
-  killable: fields.killable ?? true,
-  sql: fields.sql,
-  state: "new",
-  abandoned: false,
-  failure: undefined,
-  probe: undefined,
-  wake: undefined
-})
 
 /** Someone who wants the connection to himself, in the same queue as the commands. */
 interface Reservation {
@@ -70,20 +32,25 @@ interface Reservation {
   readonly granted: () => void
 }
 
+/** Between the one who wants a statement stopped and the one who does it. */
+export interface KillRequest {
+  /** The statement still runs. */
+  wanted: boolean
+  /** The KILL is on its way: from here on it has to be awaited. */
+  sent: boolean
+}
+
 type Waiter = { readonly _tag: "command"; readonly entry: Entry } | ({ readonly _tag: "reservation" } & Reservation)
 
 export interface ExchangeOptions {
   readonly transport: TransportConnection
-  readonly parser: Packet.Parser
+  readonly parser: Parser
   readonly capabilities: Capabilities
   readonly status: number
   readonly database: string | undefined
   readonly cancellation: "kill" | "close" | "wait"
-  /**
-   * Stops what runs on the server's side of this connection, and ends when that is confirmed; asks `wanted` right
-   * before it does. Not called for `close` and `wait`.
-   */
-  readonly kill: (wanted: () => boolean) => Effect.Effect<void, MysqlError.MysqlError>
+  /** Stops what runs on the server's side of this connection, and ends when that is confirmed. */
+  readonly kill: (request: KillRequest) => Effect.Effect<void, MysqlError.MysqlError>
   /** Starts an effect in a fiber of its own, with the services that the connection was made with. */
   readonly runFork: (effect: Effect.Effect<void>) => Fiber.Fiber<void>
   /** The line can go. */
@@ -123,21 +90,18 @@ export class Exchange {
   private afterStop: Array<() => void> = []
   /** An ERR came in a transaction while a statement was being stopped: whether the transaction lives is open. */
   private uncertain = false
-  private readonly step: Effect.Effect<unknown, MysqlError.MysqlError>
+  /** One pull by whoever has the turn, and on to `continueTurn`. Made once: it is the hot path. */
+  private readonly step: Effect.Effect<void>
+  private readonly pullOnce: Effect.Effect<void>
 
   constructor(options: ExchangeOptions) {
     this.options = options
     this.status = options.status
     this.database = options.database
-    this.step = Effect.matchEffect(options.transport.pull, {
-      onSuccess: (chunks) => {
-        for (const chunk of chunks) options.parser.feed(chunk)
-        return this.continueTurn()
-      },
-      onFailure: (error) => {
-        this.lose(error)
-        return this.continueTurn()
-      }
+    this.step = this.pull(() => this.continueTurn())
+    this.pullOnce = this.pull(() => {
+      this.readOnce()
+      return Effect.void
     })
   }
 
@@ -165,7 +129,7 @@ export class Exchange {
   }
 
   /** For a stream: ends when the command was sent and it is its turn to read. `advance` and `abandon` do the rest. */
-  open(entry: Entry): Effect.Effect<void, MysqlError.MysqlError> {
+  open(entry: Entry): Effect.Effect<void> {
     return Effect.onInterrupt(
       Effect.suspend(() => {
         this.admit(entry)
@@ -176,24 +140,8 @@ export class Exchange {
   }
 
   /** For a stream: one pull from the socket. */
-  advance(entry: Entry): Effect.Effect<void, MysqlError.MysqlError> {
-    return Effect.suspend(() => {
-      if (this.lost !== undefined || entry.state === "done") return Effect.void
-      this.turn = entry
-      return this.options.parser.pendingBytes > 0 && this.readOnce()
-        ? Effect.void
-        : Effect.matchEffect(this.options.transport.pull, {
-          onSuccess: (chunks) => {
-            for (const chunk of chunks) this.options.parser.feed(chunk)
-            this.readOnce()
-            return Effect.void
-          },
-          onFailure: (error) => {
-            this.lose(error)
-            return Effect.void
-          }
-        })
-    })
+  advance(entry: Entry): Effect.Effect<void> {
+    return Effect.suspend(() => entry.state === "done" ? Effect.void : this.pullOnce)
   }
 
   /** Waits for the connection to be free, in the order of asking, and keeps it for `owner`. */
@@ -290,7 +238,7 @@ export class Exchange {
 
   // ---- sending -----------------------------------------------------------------------------------------------------
 
-  private start(entry: Entry): Effect.Effect<void, MysqlError.MysqlError> {
+  private start(entry: Entry): Effect.Effect<void> {
     this.admit(entry)
     if (this.turn === entry) return this.continueTurn()
     if (entry.state === "done") return Effect.void
@@ -333,32 +281,29 @@ export class Exchange {
 
   /** Lets in what may go now, first come, first served; behind a reservation only its owner's commands go. */
   private pump(): void {
+    const wakes: Array<() => void> = []
     let index = 0
     while (index < this.waiting.length) {
       const waiter = this.waiting[index]!
-      if (waiter._tag === "command") {
-        if (this.maySend(waiter.entry)) {
-          this.waiting.splice(index, 1)
-          this.send(waiter.entry)
-          if (waiter.entry.exclusive) {
-            this.turn = waiter.entry
-            this.resume(waiter.entry, true)
-          }
-          continue
-        }
-        if (this.reservedBy === undefined || this.reservedBy === waiter.entry.owner) break
-      } else {
-        if (this.reservedBy === undefined && this.inFlight.length === 0 && !this.stopping) {
-          this.waiting.splice(index, 1)
-          this.reservedBy = waiter.owner
-          waiter.granted()
-          continue
-        }
-        if (this.reservedBy === undefined) break
+      const mine = this.reservedBy === undefined ||
+        (waiter._tag === "command" && waiter.entry.owner === this.reservedBy)
+      if (!mine) {
+        index++
+        continue
       }
-      index++
+      if (waiter._tag === "command") {
+        if (!this.maySend(waiter.entry)) break
+        this.waiting.splice(index, 1)
+        this.send(waiter.entry)
+      } else {
+        if (this.inFlight.length > 0 || this.stopping) break
+        this.waiting.splice(index, 1)
+        this.reservedBy = waiter.owner
+        wakes.push(waiter.granted)
+      }
     }
     this.assignTurn()
+    for (const wake of wakes) wake()
   }
 
   /** At once where nothing is under way; otherwise together with the others of this tick. */
@@ -408,10 +353,22 @@ export class Exchange {
   // ---- receiving ---------------------------------------------------------------------------------------------------
 
   /** The reader's loop: completes what has arrived, and pulls until its own reply is complete. */
-  private continueTurn(): Effect.Effect<void, MysqlError.MysqlError> {
-    const entry = this.turn
-    if (entry === undefined) return Effect.void
-    return this.readOnce() ? Effect.void : this.step as Effect.Effect<void, MysqlError.MysqlError>
+  private continueTurn(): Effect.Effect<void> {
+    return this.turn === undefined || this.readOnce() ? Effect.void : this.step
+  }
+
+  private pull(next: () => Effect.Effect<void>): Effect.Effect<void> {
+    const { parser, transport } = this.options
+    return Effect.matchEffect(transport.pull, {
+      onSuccess: (chunks) => {
+        for (const chunk of chunks) parser.feed(chunk)
+        return next()
+      },
+      onFailure: (error) => {
+        this.lose(error)
+        return Effect.void
+      }
+    })
   }
 
   /**
@@ -426,27 +383,22 @@ export class Exchange {
       const entry = this.inFlight[0]!
       if (!this.begun) {
         this.begun = true
-        parser.expect(entry.probe === undefined ? Packet.frameCount(entry.bytes.length - 4) : 1)
+        parser.expect(firstSequence(entry))
       }
-      const reply = entry.probe ?? entry.reply
+      const reply = entry.replies[entry.at]!
       if (!reply.consume(parser)) break
       this.begun = false
-      if (reply.failure !== undefined) {
-        this.lose(failures.protocol(reply.failure))
-        break
-      }
-      if (reply.err?.errno === idleTooLong && parser.sequence === 0) {
-        this.lose(
-          MysqlError.make(new MysqlError.ConnectionLost({ phase: "notSent", problem: reply.err.message }))
-        )
+      const broken = whyLost(reply, parser.sequence)
+      if (broken !== undefined) {
+        this.lose(broken)
         break
       }
       this.note(reply)
-      if (this.startProbe(entry)) continue
+      if (entry.at === entry.replies.length - 1) this.probe(entry)
+      if (++entry.at < entry.replies.length) continue
       this.inFlight.shift()
       entry.state = "done"
       if (entry !== reader) completed.push(entry)
-      if (entry.exclusive) break
     }
     const finished = reader?.state === "done"
     if (finished) this.turn = undefined
@@ -468,19 +420,18 @@ export class Exchange {
     }
   }
 
-  /** After an ERR in a transaction only the server knows whether it lives: errors carry no status. */
-  private startProbe(entry: Entry): boolean {
-    if (entry.probe !== undefined || entry.reply.err === undefined) return false
-    // The status of a reply behind this one will tell as well.
-    if (!this.inTransaction || this.inFlight.length > 1) return false
+  /** After an ERR in a transaction only the server knows whether it lives, and errors carry no status: a ping asks. */
+  private probe(entry: Entry): void {
+    if (entry.replies[entry.at]!.err === undefined || !this.inTransaction) return
+    // The reply to what was written behind it will tell as well.
+    if (this.inFlight.length > 1) return
     if (this.stopping) {
       this.uncertain = true
-      return false
+      return
     }
-    entry.probe = pingReply(this.options.capabilities)
+    entry.replies.push(pingReply(this.options.capabilities))
     this.unsent.push(Command.ping)
     this.flush()
-    return this.lost === undefined
   }
 
   /** Gives the turn to the first that waits; `false` when there is nobody, and replies are still to be read. */
@@ -523,15 +474,13 @@ export class Exchange {
   })
 
   private stopBounded(): Effect.Effect<void> {
-    const { cancellation, kill } = this.options
-    const drain = Effect.suspend(() => this.drain())
+    const { cancellation } = this.options
     const killable = cancellation === "kill" && this.inFlight.every((entry) => entry.killable)
-    // Both the reply and the end of the KILL are awaited: a late one would hit the next statement.
-    const stopped = killable
-      ? Effect.all([Effect.ignore(kill(() => this.inFlight.length > 0)), drain], { concurrency: 2, discard: true })
-      : drain
-    const probed = Effect.flatMap(stopped, () => this.uncertain ? this.probeAfterStop() : Effect.void)
-    const bounded = cancellation === "wait" ? probed : Effect.timeoutOrElse(probed, {
+    const stopped = Effect.andThen(
+      killable ? this.killAndDrain : Effect.suspend(() => this.drain()),
+      Effect.suspend(() => this.uncertain ? this.probeAfterStop() : Effect.void)
+    )
+    const bounded = cancellation === "wait" ? stopped : Effect.timeoutOrElse(stopped, {
       duration: cancelBound,
       orElse: () => Effect.sync(() => this.lose(lostLine("cut because a statement could not be stopped in time")))
     })
@@ -546,10 +495,23 @@ export class Exchange {
     )
   }
 
+  /**
+   * A KILL that was sent is awaited like the reply itself: a late one would hit the next statement. One that was not
+   * sent when the reply came is called off.
+   */
+  private readonly killAndDrain: Effect.Effect<void> = Effect.suspend(() => {
+    const request: KillRequest = { wanted: true, sent: false }
+    return Effect.flatMap(Effect.forkChild(Effect.ignore(this.options.kill(request))), (kill) =>
+      Effect.flatMap(this.drain(), () => {
+        request.wanted = false
+        return request.sent ? Fiber.join(kill) : Fiber.interrupt(kill)
+      }))
+  })
+
   /** The ping that could not be sent while a statement was being stopped. */
   private probeAfterStop(): Effect.Effect<void> {
     if (this.lost !== undefined) return Effect.void
-    const entry = makeEntry({ bytes: Command.ping, reply: pingReply(this.options.capabilities), sql: "" })
+    const entry = makeEntry({ bytes: Command.ping, reply: pingReply(this.options.capabilities) })
     entry.abandoned = true
     this.send(entry)
     return this.drain()
@@ -557,30 +519,20 @@ export class Exchange {
 
   private drain(): Effect.Effect<void> {
     this.readOnce()
-    if (this.inFlight.length === 0 || this.lost !== undefined) return Effect.void
-    return Effect.matchEffect(this.options.transport.pull, {
-      onSuccess: (chunks) => {
-        for (const chunk of chunks) this.options.parser.feed(chunk)
-        return this.drain()
-      },
-      onFailure: (error) => {
-        this.lose(error)
-        return Effect.void
-      }
-    })
+    return this.inFlight.length === 0 || this.lost !== undefined ? Effect.void : this.pull(() => this.drain())
   }
 }
 
+/** The connection cannot be used after this reply. */
+const whyLost = (reply: Reply, sequence: number): MysqlError.MysqlError | undefined => {
+  if (reply.failure !== undefined) return failures.protocol(reply.failure)
+  return reply.err?.errno === idleTooLong && sequence === 0
+    ? MysqlError.make(new MysqlError.ConnectionLost({ phase: "notSent", problem: reply.err.message }))
+    : undefined
+}
+
 const pingReply = (capabilities: Capabilities): Reply =>
-  new Reply({ command: "query", capabilities, rows: { shape: "array", decoding: {}, offsetMinutes: 0 } })
+  new Reply({ command: "plain", capabilities, rows: { shape: "array", decoding: {}, offsetMinutes: 0 } })
 
 const lostLine = (problem: string): MysqlError.MysqlError =>
   MysqlError.make(new MysqlError.ConnectionLost({ phase: "sent", problem }))
-
-/** The loss of the line as it concerns one statement. */
-const lostAs = (error: MysqlError.MysqlError, entry: Entry): MysqlError.MysqlError => {
-  const { reason } = error
-  if (reason._tag !== "ConnectionLost") return error
-  const phase = reason.phase === "notSent" || entry.state !== "sent" ? "notSent" : entry.reply.started ? "replyStarted" : "sent"
-  return MysqlError.make(new MysqlError.ConnectionLost({ phase, problem: reason.problem, cause: reason.cause ?? reason }))
-}

@@ -14,19 +14,20 @@ import * as Semaphore from "effect/Semaphore"
 import type { Resolved } from "../MysqlConfig.ts"
 import * as MysqlError from "../MysqlError.ts"
 import { Transport } from "../Transport.ts"
+import type { KillRequest } from "./Exchange.ts"
 import * as failures from "./failures.ts"
 import * as login from "./login.ts"
 import { addressOf } from "./target.ts"
 
 export interface Canceller {
   /**
-   * Stops the statement that runs on `session`; ends when the server has confirmed it. `wanted` is asked right before
-   * the KILL is written: a statement that has ended meanwhile needs none.
+   * Stops the statement that runs on `session`; ends when the server has confirmed it. Whether that is still wanted is
+   * looked up right before the KILL is written: a statement that has ended meanwhile needs none.
    */
   readonly kill: (
     config: Resolved,
     session: login.Session,
-    wanted: () => boolean
+    request: KillRequest
   ) => Effect.Effect<void, MysqlError.MysqlError>
 }
 
@@ -68,15 +69,16 @@ export const make: Effect.Effect<Canceller, never, Scope.Scope> = Effect.gen(fun
     return line
   })
 
-  const request = Effect.fnUntraced(function*(config: Resolved, session: login.Session, wanted: () => boolean) {
-    if (!wanted()) return
+  const request = Effect.fnUntraced(function*(config: Resolved, session: login.Session, kill: KillRequest) {
+    if (!kill.wanted) return
     const { address, session: side } = yield* open(config, session)
     if (side.identity !== session.identity) {
       return yield* MysqlError.make(
         new MysqlError.ConnectError({ address, problem: "another server answers at this address now" })
       )
     }
-    if (!wanted()) return
+    if (!kill.wanted) return
+    kill.sent = true
     const sql = `KILL QUERY ${session.greeting.connectionId}`
     const [reply] = yield* login.flight(side.transport, side.parser, side.capabilities, [sql])
     const err = reply?.err
@@ -93,10 +95,10 @@ export const make: Effect.Effect<Canceller, never, Scope.Scope> = Effect.gen(fun
   )
 
   return {
-    kill: (config, session, wanted) =>
+    kill: (config, session, kill) =>
       semaphore.withPermit(
         Effect.suspend(() => closing === undefined ? Effect.void : Fiber.interrupt(closing)).pipe(
-          Effect.andThen(request(config, session, wanted)),
+          Effect.andThen(request(config, session, kill)),
           // What was interrupted or went wrong half-way leaves a line that is out of step.
           Effect.onExit((exit) => Exit.isSuccess(exit) ? closeLater : close)
         )

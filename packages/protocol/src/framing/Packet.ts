@@ -278,6 +278,14 @@ export const frame = (payload: Uint8Array, sequence: number = 0): Buffer => spli
  */
 export const frameCount = (payloadBytes: number): number => Math.floor(payloadBytes / maxFramePayload) + 1
 
+/**
+ * How many frames a sealed message is made of.
+ *
+ * @since 0.1.0
+ * @category encoding
+ */
+export const frameCountOf = (sealed: Uint8Array): number => Math.floor((sealed.length - 4) / (maxFramePayload + 4)) + 1
+
 const writeHeader = (target: Buffer, at: number, length: number, sequence: number): void => {
   target[at] = length
   target[at + 1] = length >>> 8

@@ -1,0 +1,89 @@
+/**
+ * One turn of the conversation: what is sent in one piece, and the replies to it. Usually a command and its reply; a
+ * flight of commands that must go together, such as a reset and the statements behind it, is one entry too.
+ */
+import * as Packet from "@effect-mysql/protocol/framing/Packet"
+import type { Reply } from "@effect-mysql/protocol/reply/Reply"
+import * as MysqlError from "../MysqlError.ts"
+import * as failures from "./failures.ts"
+
+/** Whoever has the connection to himself; an identity and nothing else. */
+export type Owner = object
+
+export interface Entry {
+  readonly bytes: Buffer
+  /** In the order of the commands. A ping may join them, see `Exchange`. */
+  readonly replies: Array<Reply>
+  /** The one of `replies` that matters to whoever sent it. */
+  readonly reply: Reply
+  /** Frames of the command that `reply` answers: its sequence numbers go on from there. */
+  readonly frames: number
+  /** The one of `replies` that is being read. */
+  at: number
+  readonly owner: Owner | undefined
+  /** A stream: nothing is written behind it, so that it can be stopped. */
+  readonly exclusive: boolean
+  /** COMMIT, ROLLBACK and XA are never killed. */
+  readonly killable: boolean
+  /** For errors that name the statement. */
+  readonly sql: string
+  state: "new" | "waiting" | "unsent" | "sent" | "done"
+  /** Nobody waits for it any more. */
+  abandoned: boolean
+  /** Why there will be no reply. */
+  failure: MysqlError.MysqlError | undefined
+  /** Resumes the fiber that waits for its turn (`true`) or for somebody else to complete the entry (`false`). */
+  wake: ((turn: boolean) => void) | undefined
+}
+
+export interface EntryOptions {
+  readonly bytes: Buffer
+  readonly reply: Reply
+  /** All replies, where there are more than that one. */
+  readonly replies?: Array<Reply> | undefined
+  readonly frames?: number | undefined
+  readonly owner?: Owner | undefined
+  readonly exclusive?: boolean | undefined
+  readonly killable?: boolean | undefined
+  readonly sql?: string | undefined
+}
+
+export const make = (options: EntryOptions): Entry => ({
+  bytes: options.bytes,
+  replies: options.replies ?? [options.reply],
+  reply: options.reply,
+  frames: options.frames ?? Packet.frameCountOf(options.bytes),
+  at: 0,
+  owner: options.owner,
+  exclusive: options.exclusive ?? false,
+  killable: options.killable ?? true,
+  sql: options.sql ?? "",
+  state: "new",
+  abandoned: false,
+  failure: undefined,
+  wake: undefined
+})
+
+/** The sequence number that the reply under way begins with. */
+export const firstSequence = (entry: Entry): number => entry.replies[entry.at] === entry.reply ? entry.frames : 1
+
+/** The loss of the line as it concerns this entry. */
+export const lostAs = (error: MysqlError.MysqlError, entry: Entry): MysqlError.MysqlError => {
+  const { reason } = error
+  if (reason._tag !== "ConnectionLost") return error
+  const notSent = reason.phase === "notSent" || entry.state !== "sent"
+  const phase = notSent ? "notSent" : entry.replies[0]!.started ? "replyStarted" : "sent"
+  return MysqlError.make(
+    new MysqlError.ConnectionLost({ phase, problem: reason.problem, cause: reason.cause ?? reason })
+  )
+}
+
+/** Why the entry failed, if it did. */
+export const failureOf = (entry: Entry): MysqlError.MysqlError | undefined => {
+  if (entry.failure !== undefined) return entry.failure
+  for (const reply of entry.replies) {
+    if (reply.err !== undefined) return failures.server(reply.err, entry.sql)
+    if (reply.decodeError !== undefined) return failures.decode(reply.decodeError)
+  }
+  return undefined
+}
