@@ -27,11 +27,11 @@ const entrypoint = "usr/local/bin/effect-mysql-entrypoint"
 const entrypointScript = (flavour: Flavour.Flavour): string => {
   const [server, initialise] =
     Flavour.details[flavour].product === "mysql"
-      ? ["mysqld", 'mysqld --no-defaults --initialize-insecure --user=mysql --datadir="$data"']
+      ? ["mysqld", 'mysqld --no-defaults --initialize-insecure --user=mysql --datadir="$data" "$@"']
       : [
           "mariadbd",
           'mariadb-install-db --no-defaults --user=mysql --datadir="$data" --auth-root-authentication-method=normal ' +
-            "--skip-test-db --force"
+            '--skip-test-db --force "$@"'
         ]
   return `#!/bin/sh
 set -eu

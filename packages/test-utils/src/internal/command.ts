@@ -26,6 +26,8 @@ export interface RunOptions {
   readonly environment?: NodeJS.ProcessEnv | undefined
   /** Called with every line of standard output and standard error. */
   readonly onLine?: ((line: string) => void) | undefined
+  /** Ends the command together with its children also when this process is killed. For what takes long. */
+  readonly guarded?: boolean | undefined
   /** A command whose standard output becomes this one's standard input. */
   readonly inputFrom?: readonly [command: string, ...args: ReadonlyArray<string>] | undefined
 }
@@ -38,6 +40,18 @@ const killGroup = (child: ChildProcess): void => {
   } catch {
     child.kill("SIGKILL")
   }
+}
+
+/** Waits for the end of a pipe, and kills the group. */
+const guard = (leader: number): ChildProcess => {
+  const script = 'while read -r _; do :; done; kill -KILL -- "-$1"'
+  const child = spawn("sh", ["-c", script, "sh", String(leader)], {
+    detached: true,
+    stdio: ["pipe", "ignore", "ignore"]
+  })
+  // Without it the command still ends with its fiber.
+  child.on("error", () => {})
+  return child
 }
 
 /** Runs a command and gives its standard output. Interruption kills it together with its children. */
@@ -87,11 +101,14 @@ export const run = (
       note(line)
     })
     createInterface({ input: child.stderr! }).on("line", note)
+    const guarding = options?.guarded === true && child.pid !== undefined ? guard(child.pid) : undefined
     child.on("error", (cause) => {
       if (source !== undefined) killGroup(source)
+      note(cause.message)
       fail(undefined, cause)
     })
     child.on("close", (code) => {
+      guarding?.kill("SIGKILL")
       if (sourceFailure !== undefined) {
         note(sourceFailure)
         fail(code ?? 1)

@@ -14,6 +14,7 @@ import type { ContainerRuntimeClient, StartedTestContainer } from "testcontainer
 import { existsSync } from "node:fs"
 import { chmod, mkdir } from "node:fs/promises"
 import { join } from "node:path"
+import { createInterface } from "node:readline"
 import type { Certificates } from "../Certificates.ts"
 import * as Flavour from "../Flavour.ts"
 import { MysqlServerError } from "../MysqlServerError.ts"
@@ -23,6 +24,7 @@ import { noInstall, variable } from "./environment.ts"
 import { make as makeLifecycle } from "./lifecycle.ts"
 import { freePort, newPassword } from "./network.ts"
 import type { Address, Availability, Provided, Provider, Wanted } from "./provider.ts"
+import * as ServerLog from "./serverLog.ts"
 import { certificateSettings, merge, toOptions } from "./settings.ts"
 import * as WorkFolder from "./workFolder.ts"
 
@@ -159,25 +161,25 @@ const make = Effect.fnUntraced(function* (wanted: Wanted): Effect.fn.Return<Prov
     wanted.settings
   )
 
-  const startAt = (port: number) =>
-    attempt(operation, () => {
-      const container = new GenericContainer(image)
-        .withExposedPorts({ container: serverPort, host: port })
-        .withEnvironment({
-          [Flavour.details[wanted.flavour].product === "mysql" ? "MYSQL_ROOT_PASSWORD" : "MARIADB_ROOT_PASSWORD"]:
-            Redacted.value(password)
-        })
-        .withCommand([
-          ...(folder === undefined ? [] : [`--socket=${socketFolder}/mysqld.sock`]),
-          ...toOptions(settings)
-        ])
-        .withCopyContentToContainer(certificateFiles(wanted.certificates))
-        .withWaitStrategy(Wait.forLogMessage(readyLine))
-        .withStartupTimeout(startupMillis)
-      return (
-        folder === undefined ? container : container.withBindMounts([{ source: folder, target: socketFolder }])
-      ).start()
-    })
+  const startAt = (port: number) => {
+    const words = ServerLog.make()
+    const container = new GenericContainer(image)
+      .withExposedPorts({ container: serverPort, host: port })
+      .withEnvironment({
+        [Flavour.details[wanted.flavour].product === "mysql" ? "MYSQL_ROOT_PASSWORD" : "MARIADB_ROOT_PASSWORD"]:
+          Redacted.value(password)
+      })
+      .withCommand([...(folder === undefined ? [] : [`--socket=${socketFolder}/mysqld.sock`]), ...toOptions(settings)])
+      .withCopyContentToContainer(certificateFiles(wanted.certificates))
+      .withBindMounts(folder === undefined ? [] : [{ source: folder, target: socketFolder }])
+      .withWaitStrategy(Wait.forLogMessage(readyLine))
+      .withStartupTimeout(startupMillis)
+      .withLogConsumer((stream) => void createInterface({ input: stream }).on("line", words.add))
+    return Effect.mapError(
+      attempt(operation, () => container.start()),
+      (error) => new MysqlServerError({ ...error, tried: [...error.tried, ...words.lastWords()] })
+    )
+  }
 
   const container: StartedTestContainer = yield* Effect.acquireRelease(
     Effect.retry(Effect.flatMap(freePort, startAt), {

@@ -26,7 +26,9 @@ const architectures: { readonly [arch: string]: { readonly libraries: string; re
   x64: { libraries: "usr/lib/x86_64-linux-gnu", loader: "ld-linux-x86-64.so.2" }
 }
 
-const nonInteractive = { ...process.env, DEBIAN_FRONTEND: "noninteractive", LC_ALL: "C" }
+/** Administrators' programs are not on everybody's PATH. */
+const path = [process.env.PATH ?? "", "/usr/local/sbin", "/usr/sbin", "/sbin"].join(":")
+const nonInteractive = { ...process.env, PATH: path, DEBIAN_FRONTEND: "noninteractive", LC_ALL: "C" }
 
 const serversDirectory = Effect.map(cacheDirectory, (cache) => join(cache, "servers"))
 
@@ -91,6 +93,18 @@ const installDebootstrap = (log: Log) =>
     )
   )
 
+/**
+ * debootstrap mounts file systems in its target. In a mount namespace of its own they go with the process, however it
+ * ends, and the target can be removed. Where there may be no such namespace, there may be no mounts either.
+ */
+const debootstrap = (args: ReadonlyArray<string>): Effect.Effect<unknown, CommandError> => {
+  const plain = ["debootstrap", ...args] as const
+  return Effect.flatMap(Effect.exit(run("unshare", ["--mount", "true"])), (exit) => {
+    const [command, ...rest] = exit._tag === "Success" ? (["unshare", "--mount", ...plain] as const) : plain
+    return run(command, rest, { environment: nonInteractive, guarded: true })
+  })
+}
+
 const installFailed =
   (flavour: Flavour.Flavour) =>
   (cause: CommandError | MysqlServerError): MysqlServerError => {
@@ -137,11 +151,7 @@ export const install: (flavour: Flavour.Flavour, log: Log) => Effect.Effect<stri
         yield* log(`Installing ${available.what}`)
         const started = yield* Clock.currentTimeMillis
         yield* installDebootstrap(log)
-        yield* run(
-          "debootstrap",
-          ["--variant=minbase", `--include=${debianPackages.join(",")}`, debianSuite, temporary],
-          { environment: nonInteractive }
-        )
+        yield* debootstrap(["--variant=minbase", `--include=${debianPackages.join(",")}`, debianSuite, temporary])
         yield* file(`clear downloads of ${title}`, () => removeDownloads(temporary))
         const seconds = Math.round(((yield* Clock.currentTimeMillis) - started) / 1000)
         yield* log(`Installed ${title} in ${seconds} s`)

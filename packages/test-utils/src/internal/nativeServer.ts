@@ -23,12 +23,9 @@ import { createDataDirectory, type Program } from "./dataDirectory.ts"
 import { make as makeLifecycle } from "./lifecycle.ts"
 import { freePort, newPassword } from "./network.ts"
 import type { Address, Provided, ProviderName, Wanted } from "./provider.ts"
+import * as ServerLog from "./serverLog.ts"
 import { certificateSettings, merge, toOptions } from "./settings.ts"
 import * as WorkFolder from "./workFolder.ts"
-
-/** How many of the server's last lines an error carries, and how many are kept. */
-const shownLines = 8
-const keptLines = 200
 
 /** Another process may take a free port before the server does. */
 const portAttempts = 5
@@ -36,7 +33,6 @@ const portAttempts = 5
 /** A server that does not end in order within this time is killed. */
 const terminationLimit = "60 seconds"
 
-const errorLine = /\[ERROR\]|error:/i
 const readyLine = /ready for connections/
 const portTakenLine = /Address already in use|port: \d+ ?\?|Bind on TCP\/IP port/
 
@@ -51,32 +47,25 @@ interface Running {
   readonly child: ChildProcess
   readonly exited: Deferred.Deferred<void>
   readonly ready: Deferred.Deferred<void>
-  readonly lines: Array<string>
+  readonly log: ServerLog.ServerLog
 }
 
 const spawnServer = (command: string, args: ReadonlyArray<string>): Running => {
   const exited = Deferred.makeUnsafe<void>()
   const ready = Deferred.makeUnsafe<void>()
-  const lines: Array<string> = []
+  const log = ServerLog.make()
   // Detached: Ctrl-C is for us, who then end the server in order.
   const child = spawn(command, args, { detached: true, stdio: ["ignore", "ignore", "pipe"] })
   createInterface({ input: child.stderr! }).on("line", (line) => {
-    if (lines.push(line) > keptLines) lines.shift()
+    log.add(line)
     if (readyLine.test(line)) Deferred.doneUnsafe(ready, Effect.void)
   })
   child.once("error", (cause) => {
-    lines.push(cause.message)
+    log.add(cause.message)
     Deferred.doneUnsafe(exited, Effect.void)
   })
   child.once("close", () => Deferred.doneUnsafe(exited, Effect.void))
-  return { child, exited, ready, lines }
-}
-
-/** What went wrong, as the server tells it: its errors, or its last words where it names none. */
-const failed = (operation: string, running: Running, cause?: unknown): MysqlServerError => {
-  const errors = running.lines.filter((line) => errorLine.test(line))
-  const shown = (errors.length > 0 ? errors : running.lines).slice(-shownLines)
-  return new MysqlServerError({ operation, tried: shown, cause })
+  return { child, exited, ready, log }
 }
 
 const threadsStopped = async (pid: number): Promise<boolean> => {
@@ -167,7 +156,7 @@ export const make: (
             Deferred.await(running.ready),
             Effect.andThen(
               Deferred.await(running.exited),
-              Effect.suspend(() => Effect.fail(failed(operation, running)))
+              Effect.suspend(() => Effect.fail(new MysqlServerError({ operation, tried: running.log.lastWords() })))
             )
           ),
           answers
