@@ -1,1 +1,6 @@
-export {}
+/**
+ * The `effect/sql` driver for MySQL and MariaDB.
+ *
+ * @since 0.1.0
+ */
+export * as MysqlClient from "./MysqlClient.ts"

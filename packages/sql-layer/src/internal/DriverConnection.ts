@@ -1,0 +1,193 @@
+/**
+ * The six methods that `effect/sql` wants of a connection, on a `MysqlConnection`. Prepared statements by default; the
+ * unprepared methods send text, which may hold several statements.
+ */
+import type { MysqlConnection, Outcome, QueryOptions, QueryResult } from "@effect-mysql/client/MysqlConnection"
+import type { MysqlError } from "@effect-mysql/client/MysqlError"
+import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
+import * as Stream from "effect/Stream"
+import { SafeIntegers } from "effect/sql/SqlClient"
+import type * as SqlConnection from "effect/sql/SqlConnection"
+import type { SqlError } from "effect/sql/SqlError"
+import * as compiler from "./compiler.ts"
+import * as errors from "./errors.ts"
+
+export type TransformRows = (<A extends object>(rows: ReadonlyArray<A>) => ReadonlyArray<A>) | undefined
+
+/**
+ * How rows are asked for. The options are made once for a client: the decoders of a statement are remembered by them.
+ */
+export interface RowOptions {
+  readonly exact: Record<"object" | "array", QueryOptions>
+  readonly usual: Record<"object" | "array", QueryOptions>
+}
+
+export const rowOptions = (decoding: QueryOptions["decoding"]): RowOptions => {
+  const exact = { ...decoding, bigint: "bigint" } as const
+  return {
+    usual: { object: { rows: "object" }, array: { rows: "array" } },
+    exact: { object: { rows: "object", decoding: exact }, array: { rows: "array", decoding: exact } }
+  }
+}
+
+/** What a driver's connection is asked to do. */
+export interface Request {
+  readonly operation: string
+  readonly sql: string
+  readonly params: ReadonlyArray<unknown>
+}
+
+export class DriverConnection implements SqlConnection.Connection {
+  protected readonly connection: MysqlConnection
+  private readonly options: RowOptions
+
+  constructor(connection: MysqlConnection, options: RowOptions) {
+    this.connection = connection
+    this.options = options
+  }
+
+  // ---- effect/sql --------------------------------------------------------------------------------------------------
+
+  execute(
+    sql: string,
+    params: ReadonlyArray<unknown>,
+    transformRows: TransformRows
+  ): Effect.Effect<ReadonlyArray<any>, SqlError> {
+    return this.query(
+      { operation: "execute", sql, params },
+      "object",
+      transformRows === undefined ? rowsOf : (result) => transformRows(result.rows as ReadonlyArray<object>)
+    )
+  }
+
+  executeRaw(sql: string, params: ReadonlyArray<unknown>): Effect.Effect<unknown, SqlError> {
+    return this.query({ operation: "executeRaw", sql, params }, "object", (result) => result)
+  }
+
+  executeValues(
+    sql: string,
+    params: ReadonlyArray<unknown>
+  ): Effect.Effect<ReadonlyArray<ReadonlyArray<unknown>>, SqlError> {
+    return this.query({ operation: "executeValues", sql, params }, "array", rowsOf)
+  }
+
+  executeUnprepared(
+    sql: string,
+    params: ReadonlyArray<unknown>,
+    transformRows: TransformRows
+  ): Effect.Effect<ReadonlyArray<any>, SqlError> {
+    return this.script({ operation: "executeUnprepared", sql, params }, "object", transformRows)
+  }
+
+  executeValuesUnprepared(
+    sql: string,
+    params: ReadonlyArray<unknown>
+  ): Effect.Effect<ReadonlyArray<ReadonlyArray<unknown>>, SqlError> {
+    return this.script({ operation: "executeValuesUnprepared", sql, params }, "array", undefined)
+  }
+
+  executeStream(
+    sql: string,
+    params: ReadonlyArray<unknown>,
+    transformRows: TransformRows
+  ): Stream.Stream<any, SqlError> {
+    const rows = this.runStream({ operation: "executeStream", sql, params }, (options) =>
+      this.connection.stream<any>(sql, params, options.object)
+    )
+    return transformRows === undefined ? rows : Stream.mapArray(rows, (chunk) => transformRows(chunk) as typeof chunk)
+  }
+
+  // ---- how a statement runs; a lease adds to it --------------------------------------------------------------------
+
+  protected run<A, B>(
+    request: Request,
+    send: (options: RowOptions["usual"]) => Effect.Effect<A, MysqlError>,
+    read: (result: A) => B
+  ): Effect.Effect<B, SqlError> {
+    return Effect.withFiber((fiber) => {
+      const refusal = this.refusal(request)
+      return refusal !== undefined
+        ? Effect.fail(refusal)
+        : Effect.matchEffect(send(this.optionsFor(fiber)), {
+            onFailure: (error) => Effect.fail(this.sqlError(error, request.operation, "statement")),
+            onSuccess: (result) => Effect.succeed(read(result))
+          })
+    })
+  }
+
+  protected runStream<A>(
+    request: Request,
+    send: (options: RowOptions["usual"]) => Stream.Stream<A, MysqlError>
+  ): Stream.Stream<A, SqlError> {
+    return Stream.unwrap(
+      Effect.withFiber((fiber) => {
+        const refusal = this.refusal(request)
+        return refusal !== undefined
+          ? Effect.fail(refusal)
+          : Effect.succeed(
+              Stream.mapError(send(this.optionsFor(fiber)), (error) =>
+                this.sqlError(error, request.operation, "statement")
+              )
+            )
+      })
+    )
+  }
+
+  protected optionsFor(fiber: Fiber.Fiber<unknown, unknown>): RowOptions["usual"] {
+    return fiber.getRef(SafeIntegers) ? this.options.exact : this.options.usual
+  }
+
+  /** Why a statement is not even sent. */
+  protected refusal({ operation, params }: Request): SqlError | undefined {
+    const helper = compiler.returningOf(params)
+    if (helper === undefined || (helper === "insert" && this.connection.info.product === "mariadb")) return undefined
+    return errors.make(
+      "syntax",
+      operation,
+      helper === "insert"
+        ? "MySQL has no RETURNING: read the row by its id, which is in `.raw` as `insertId`"
+        : "There is no RETURNING for UPDATE here: read the rows after it, in the same transaction"
+    )
+  }
+
+  protected sqlError(error: MysqlError, operation: string, phase: errors.Place["phase"]): SqlError {
+    return errors.fromMysql(error, { product: this.connection.info.product, operation, phase })
+  }
+
+  private query<A>(
+    request: Request,
+    shape: "object" | "array",
+    read: (result: QueryResult<any>) => A
+  ): Effect.Effect<A, SqlError> {
+    const { connection } = this
+    return this.run(request, (options) => connection.query(request.sql, request.params, options[shape]), read)
+  }
+
+  private script(
+    request: Request,
+    shape: "object" | "array",
+    transformRows: TransformRows
+  ): Effect.Effect<ReadonlyArray<any>, SqlError> {
+    const { connection } = this
+    const rowsIn = (result: QueryResult<any>): ReadonlyArray<any> =>
+      transformRows === undefined ? result.rows : transformRows(result.rows)
+    return this.run(
+      request,
+      (options) => connection.script<any>(request.sql, request.params, options[shape]),
+      (results) =>
+        results.length === 1
+          ? rowsIn(results[0]!)
+          : results.map((result) => (result.fields.length === 0 ? outcomeOf(result) : rowsIn(result)))
+    )
+  }
+}
+
+const rowsOf = <A>(result: QueryResult<A>): ReadonlyArray<A> => result.rows
+
+const outcomeOf = ({ affectedRows, info, insertId, warningCount }: Outcome): Outcome => ({
+  affectedRows,
+  insertId,
+  warningCount,
+  info
+})
