@@ -376,18 +376,20 @@ export class Connection implements Public.ReservedConnection {
     rows: Rows,
     exclusive: boolean
   ): Result.Result<Entry, MysqlError.MysqlError> {
-    let sql = statement.sql
-    if (params.length > 0) {
+    let bytes: Buffer
+    if (params.length === 0) {
+      bytes = statement.asCommand
+    } else {
       const { sqlMode } = this
       const { offsetMinutes } = this.core.config
       const text = Literal.interpolate(statement.templateFor(sqlMode), params, { sqlMode, offsetMinutes })
       if (Result.isFailure(text)) return Result.fail(failures.parameter(text.failure))
-      sql = text.success
+      bytes = Command.query(text.success)
     }
     if (!statement.plain) this.core.touched = true
     return Result.succeed(
       makeEntry({
-        bytes: Command.query(sql),
+        bytes,
         reply: this.reply("query", statement, rows),
         owner: this.owner,
         exclusive,

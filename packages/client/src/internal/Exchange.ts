@@ -281,6 +281,7 @@ export class Exchange {
 
   /** Lets in what may go now, first come, first served; behind a reservation only its owner's commands go. */
   private pump(): void {
+    if (this.waiting.length === 0) return this.assignTurn()
     const wakes: Array<() => void> = []
     let index = 0
     while (index < this.waiting.length) {
@@ -328,24 +329,22 @@ export class Exchange {
     if (this.writing || this.unsent.length === 0 || this.lost !== undefined) return
     const bytes = this.unsent.length === 1 ? this.unsent[0]! : Buffer.concat(this.unsent)
     this.unsent = []
-    const batch = this.inFlight.filter((entry) => entry.state === "unsent")
-    for (const entry of batch) entry.state = "sent"
+    // Commands are sent in their order: what is unsent stands at the end.
+    let first = this.inFlight.length
+    while (first > 0 && this.inFlight[first - 1]!.state === "unsent") this.inFlight[--first]!.state = "sent"
     this.writing = true
     // Run apart from the fibers whose commands these are: interrupting one of them must not tear the batch.
     const fiber = Effect.runFork(this.options.transport.write(bytes))
     const immediate = fiber.pollUnsafe()
-    if (immediate !== undefined) {
-      this.written(immediate, batch)
-    } else {
-      fiber.addObserver((exit) => this.written(exit, []))
-    }
+    if (immediate !== undefined) this.written(immediate, first)
+    else fiber.addObserver((exit) => this.written(exit, undefined))
   }
 
-  private written(exit: Exit.Exit<void, MysqlError.MysqlError>, unsentOnFailure: ReadonlyArray<Entry>): void {
+  /** `refusedFrom`: where it failed at once, not a byte of the commands from there on has left. */
+  private written(exit: Exit.Exit<void, MysqlError.MysqlError>, refusedFrom: number | undefined): void {
     this.writing = false
     if (Exit.isSuccess(exit)) return this.flush()
-    // Refused at once: not a byte of the batch left.
-    for (const entry of unsentOnFailure) entry.state = "unsent"
+    if (refusedFrom !== undefined) for (const entry of this.inFlight.slice(refusedFrom)) entry.state = "unsent"
     const error = Exit.findErrorOption(exit)
     this.lose(error._tag === "Some" ? error.value : lostLine("the write ended without a result"))
   }
@@ -378,7 +377,7 @@ export class Exchange {
   private readOnce(): boolean {
     const { parser } = this.options
     const reader = this.turn
-    const completed: Array<Entry> = []
+    let completed: Array<Entry> | undefined
     while (this.inFlight.length > 0) {
       const entry = this.inFlight[0]!
       if (!this.begun) {
@@ -398,13 +397,13 @@ export class Exchange {
       if (++entry.at < entry.replies.length) continue
       this.inFlight.shift()
       entry.state = "done"
-      if (entry !== reader) completed.push(entry)
+      if (entry !== reader) (completed ??= []).push(entry)
     }
     const finished = reader?.state === "done"
     if (finished) this.turn = undefined
-    if (finished || completed.length > 0) {
+    if (finished || completed !== undefined) {
       this.assignTurn()
-      for (const entry of completed) this.resume(entry, false)
+      if (completed !== undefined) for (const entry of completed) this.resume(entry, false)
       this.pump()
     }
     return finished
@@ -436,14 +435,15 @@ export class Exchange {
 
   /** Gives the turn to the first that waits; `false` when there is nobody, and replies are still to be read. */
   private passTurn(): boolean {
-    const next = this.inFlight.find((entry) => !entry.abandoned)
-    this.turn = next
-    if (next !== undefined) {
-      // In a microtask: resumed directly, a hundred waiters would nest a hundred deep.
-      if (next.wake !== undefined) queueMicrotask(() => this.resume(next, true))
+    if (this.inFlight.length === 0) {
+      this.turn = undefined
       return true
     }
-    return this.inFlight.length === 0
+    const next = this.inFlight.find((entry) => !entry.abandoned)
+    this.turn = next
+    // In a microtask: resumed directly, a hundred waiters would nest a hundred deep.
+    if (next?.wake !== undefined) queueMicrotask(() => this.resume(next, true))
+    return next !== undefined
   }
 
   private assignTurn(): void {

@@ -3,6 +3,7 @@
  * result with their decoder, and whether it can be prepared at all. The least recently used is forgotten first, and what
  * it holds on the server is freed with the next write.
  */
+import * as Command from "@effect-mysql/protocol/command/Command"
 import type { BoundTypes } from "@effect-mysql/protocol/command/Execute"
 import type { Column } from "@effect-mysql/protocol/reply/Column"
 import type { Metadata } from "@effect-mysql/protocol/reply/Reply"
@@ -30,6 +31,8 @@ interface Slot {
   metadata: Metadata
 }
 
+/** A longer text is encoded anew each time rather than kept twice. */
+const keptCommandBytes = 4096
 /** So many ways to read one statement's rows are remembered. */
 const maxSlots = 4
 
@@ -39,6 +42,8 @@ export class Statement {
   readonly plain: boolean
   readonly killable: boolean
   prepared: Prepared | undefined = undefined
+  /** The statement as a command: what goes as text goes out in the same bytes each time. */
+  private command: Buffer | undefined = undefined
   /** The server cannot prepare it: it goes as text from now on. */
   textOnly = false
   private readonly slots: Array<Slot> = []
@@ -48,6 +53,13 @@ export class Statement {
     this.sql = sql
     this.plain = isPlain(sql)
     this.killable = isKillable(sql)
+  }
+
+  get asCommand(): Buffer {
+    if (this.command !== undefined) return this.command
+    const command = Command.query(this.sql)
+    if (command.length <= keptCommandBytes) this.command = command
+    return command
   }
 
   templateFor(mode: Placeholders.SqlMode): Placeholders.Template {

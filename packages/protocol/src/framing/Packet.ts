@@ -154,9 +154,17 @@ export class Parser {
     if (this.partial !== undefined) return false
     if (this.position === this.chunk.length && !this.advance()) return false
     const end = this.position + known.length
-    if (end > this.chunk.length || this.chunk.compare(known, 0, known.length, this.position, end) !== 0) return false
+    if (end > this.chunk.length || !this.matches(known)) return false
     this.position = end
     this.expected = (this.expected + packets) & 0xff
+    return true
+  }
+
+  /** For a few bytes a loop is faster than crossing into native code. */
+  private matches(known: Uint8Array): boolean {
+    const { chunk, position } = this
+    if (known.length > 128) return chunk.compare(known, 0, known.length, position, position + known.length) === 0
+    for (let index = 0; index < known.length; index++) if (chunk[position + index] !== known[index]) return false
     return true
   }
 

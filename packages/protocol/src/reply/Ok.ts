@@ -38,13 +38,10 @@ export const read = (reader: Reader, capabilities: Capabilities): Ok => {
   const status = reader.u16()
   const warningCount = reader.u16()
   if (reader.remaining === 0) return { affectedRows, insertId, status, warningCount, info: "", changes: noChanges }
-  if (!has(capabilities, Flag.SESSION_TRACK)) {
-    return { affectedRows, insertId, status, warningCount, info: reader.text(reader.remaining), changes: noChanges }
-  }
+  // The manual has it without a length where session tracking is off; servers send the length in either case.
   const info = reader.lengthEncodedText()
-  const changes = (status & ServerStatus.sessionStateChanged) !== 0 && reader.remaining > 0
-    ? SessionTrack.read(reader)
-    : noChanges
+  const tracked = has(capabilities, Flag.SESSION_TRACK) && (status & ServerStatus.sessionStateChanged) !== 0
+  const changes = tracked && reader.remaining > 0 ? SessionTrack.read(reader) : noChanges
   return { affectedRows, insertId, status, warningCount, info, changes }
 }
 

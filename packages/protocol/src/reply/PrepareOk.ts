@@ -18,12 +18,13 @@ export interface PrepareOk {
   readonly warningCount: number
 }
 
-/** Reads what follows the header byte. */
+/** Reads what follows the header byte, to the end of the packet. */
 export const read = (reader: Reader): PrepareOk => {
   const statementId = reader.u32()
   const columnCount = reader.u16()
   const parameterCount = reader.u16()
   reader.skip(1)
-  const warningCount = reader.remaining >= 2 ? reader.u16() : 0
+  const warningCount = reader.u16()
+  reader.finish()
   return { statementId, columnCount, parameterCount, warningCount }
 }

@@ -67,6 +67,8 @@ const maxColumns = 65_535
 /** A payload from this size on cannot be the OK that ends the rows. */
 const maxTerminatorBytes = 0xffffff
 
+const noColumns: Array<Column.Column> = []
+
 type State = "first" | "parameters" | "parametersEof" | "columns" | "columnsEof" | "rows" | "done"
 
 /**
@@ -95,7 +97,7 @@ export class Reply {
   private state: State = "first"
   private columnsLeft = 0
   private parametersLeft = 0
-  private columns: Array<Column.Column> = []
+  private columns: Array<Column.Column> = noColumns
   /** Where the definitions began, while they lie in one chunk. */
   private sourceBytes: Buffer | undefined = undefined
   private sourceStart = 0
@@ -153,6 +155,8 @@ export class Reply {
   private packet(parser: Parser): void {
     this.started = true
     const { bytes, end, start } = parser
+    // Nothing else begins so, and a server may give up at any point.
+    if (end > start && bytes[start] === 0xff) return this.refusal(bytes, start, end)
     switch (this.state) {
       case "first":
         return this.first(parser)
@@ -171,11 +175,13 @@ export class Reply {
 
   private first(parser: Parser): void {
     const { bytes, end, start } = parser
-    const header = end > start ? bytes[start]! : -1
-    if (header === 0xff) return this.refusal(bytes, start, end)
+    if (end === start) {
+      throw new ProtocolError({ phase: "reply", expected: "an answer to the command", got: "an empty packet" })
+    }
+    const header = bytes[start]!
     if (this.options.command === "prepare") {
       const reader = new Reader("prepare reply", bytes, start, end)
-      if (header !== 0x00) reader.fail("0x00 or ERR", end > start ? `0x${header.toString(16)}` : "an empty packet")
+      if (header !== 0x00) reader.fail("0x00 or ERR", `0x${header.toString(16)}`)
       reader.skip(1)
       this.prepared = PrepareOk.read(reader)
       this.parametersLeft = this.prepared.parameterCount
