@@ -6,6 +6,7 @@ import * as MysqlClient from "@effect-mysql/sql-layer/MysqlClient"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Redacted from "effect/Redacted"
+import * as Reactivity from "effect/reactivity/Reactivity"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { Contestant, Target } from "../Contestant.ts"
@@ -27,7 +28,7 @@ export const connect = async (target: Target): Promise<Contestant> => {
       password: Redacted.make(target.password),
       database: target.database,
       tls: { mode: "disabled" }
-    }).pipe(Scope.provide(scope))
+    }).pipe(Effect.provide(Reactivity.layer), Scope.provide(scope))
   )
   const select = sql.literal(`SELECT ${columns.join(", ")} FROM bench_rows`)
   return {
