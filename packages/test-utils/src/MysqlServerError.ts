@@ -21,7 +21,8 @@ export class MysqlServerError extends Data.TaggedError("MysqlServerError")<{
   readonly cause?: unknown
 }> {
   override get message(): string {
-    const tried = this.tried.length === 0 ? "" : `: ${this.tried.join("; ")}`
+    // What was tried may itself be such a sentence.
+    const tried = this.tried.length === 0 ? "" : `: ${this.tried.join("; ").replace(/\.$/, "")}`
     return `Could not ${this.operation}${tried}.${this.advice === undefined ? "" : ` ${this.advice}`}`
   }
 }

@@ -65,7 +65,7 @@ export const run = (
     const stdout: Array<string> = []
     const tail: Array<string> = []
     const note = (line: string): void => {
-      if (tail.push(line) > tailLines) tail.shift()
+      if (line !== "" && tail.push(line) > tailLines) tail.shift()
       options?.onLine?.(line)
     }
     const fail = (exitCode: number | undefined, cause?: unknown): void =>
