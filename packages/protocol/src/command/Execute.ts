@@ -54,7 +54,8 @@ export const encode = (execute: Execute): Result.Result<Encoded, ParameterError>
   const writer = new Writer(16 + parameters.length * 16).u8(code).u32(execute.statementId).u8(0).u32(1)
   if (parameters.length === 0) return Result.succeed({ bytes: Packet.seal(writer), boundTypes: [] })
   try {
-    const values = parameters.map(classify)
+    // Not `map`, which steps over what is missing in an array with gaps.
+    const values = Array.from(parameters, (value, index) => classify(value, index, execute.offsetMinutes))
     const types = values.map((value, index) => typeOf(value) ?? boundTypes?.[index] ?? ColumnType.NULL)
     const bitmap = writer.size
     writer.zeros((values.length + 7) >> 3)
@@ -65,7 +66,7 @@ export const encode = (execute: Execute): Result.Result<Encoded, ParameterError>
     for (let index = 0; index < values.length; index++) {
       const value = values[index]!
       if (value._tag === "Null") writer.orPatch(bitmap + (index >> 3), 1 << (index & 7))
-      else write(writer, value, execute.offsetMinutes)
+      else write(writer, value)
     }
     return Result.succeed({ bytes: Packet.seal(writer), boundTypes: known ? boundTypes : types })
   } catch (error) {
@@ -98,7 +99,7 @@ const typeOf = (value: Parameter): number | undefined => {
   }
 }
 
-const write = (writer: Writer, value: Exclude<Parameter, { readonly _tag: "Null" }>, offsetMinutes: number): void => {
+const write = (writer: Writer, value: Exclude<Parameter, { readonly _tag: "Null" }>): void => {
   switch (value._tag) {
     case "Boolean":
       writer.u8(value.value ? 1 : 0)
@@ -119,14 +120,14 @@ const write = (writer: Writer, value: Exclude<Parameter, { readonly _tag: "Null"
       writer.lengthEncodedBytes(value.value)
       return
     case "DateTime":
-      return writeDateTime(writer, value.epochMillis, offsetMinutes)
+      return writeDateTime(writer, value.localMillis)
     case "Time":
       return writeTime(writer, value.micros)
   }
 }
 
-const writeDateTime = (writer: Writer, epochMillis: number, offsetMinutes: number): void => {
-  const date = new Date(epochMillis + offsetMinutes * 60_000)
+const writeDateTime = (writer: Writer, localMillis: number): void => {
+  const date = new Date(localMillis)
   const millis = date.getUTCMilliseconds()
   writer
     .u8(millis === 0 ? 7 : 11)

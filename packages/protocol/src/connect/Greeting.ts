@@ -59,7 +59,7 @@ export const decode = (bytes: Uint8Array): Result.Result<Greeting, ProtocolError
     if (rest.length < scrambleBytes - 8) reader.fail(`a scramble of ${scrambleBytes} bytes`, `${rest.length + 8}`)
     scramble.set(scrambleStart)
     scramble.set(rest.subarray(0, scrambleBytes - 8), 8)
-    const authPlugin = (flags & Flag.PLUGIN_AUTH) !== 0 ? pluginName(reader.rest()) : "mysql_native_password"
+    const authPlugin = (flags & Flag.PLUGIN_AUTH) !== 0 ? reader.nulTerminatedText() : "mysql_native_password"
     return {
       product,
       version: announced.startsWith("5.5.5-") && product === "mariadb" ? announced.slice(6) : announced,
@@ -71,12 +71,6 @@ export const decode = (bytes: Uint8Array): Result.Result<Greeting, ProtocolError
       scramble
     }
   })
-
-/** Old servers leave out the NUL after the name. */
-const pluginName = (bytes: Buffer): string => {
-  const nul = bytes.indexOf(0)
-  return bytes.toString("utf8", 0, nul === -1 ? bytes.length : nul)
-}
 
 /**
  * @since 0.1.0

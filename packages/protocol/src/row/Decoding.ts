@@ -5,9 +5,11 @@
  */
 import * as BigDecimal from "effect/BigDecimal"
 import * as DateTime from "effect/DateTime"
+import * as Option from "effect/Option"
 import { binaryCollation, ColumnFlag, ColumnType } from "../ColumnType.ts"
 import type { Column } from "../reply/Column.ts"
 import * as Bit from "../value/Bit.ts"
+import { BadValue } from "../value/DecodeError.ts"
 import * as Integer from "../value/Integer.ts"
 import * as Json from "../value/Json.ts"
 import * as Real from "../value/Real.ts"
@@ -87,6 +89,12 @@ const string = spans(Text.text)
 const asciiString = spans(Text.ascii)
 const bytes = spans(Text.binary)
 
+const bigDecimal = (digits: string): BigDecimal.BigDecimal => {
+  const value = BigDecimal.fromString(digits)
+  if (Option.isNone(value)) throw new BadValue(`"${digits.slice(0, 40)}" is not a decimal`)
+  return value.value
+}
+
 const bigint = (unsigned: boolean, option: DecodingOptions["bigint"]): ValueDecoder => {
   const exact = fixed(Integer.bigFromText, 8, unsigned ? Integer.bigU64 : Integer.bigI64)
   switch (option) {
@@ -154,7 +162,7 @@ export const forColumn = (column: Column, options: DecodingOptions, offsetMinute
     case ColumnType.DECIMAL:
     case ColumnType.NEWDECIMAL:
       return options.decimal === "BigDecimal"
-        ? map(asciiString, (digits: string) => BigDecimal.fromStringUnsafe(digits))
+        ? map(asciiString, bigDecimal)
         : asciiString
     case ColumnType.DATE:
     case ColumnType.NEWDATE:

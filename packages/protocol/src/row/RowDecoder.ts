@@ -38,6 +38,8 @@ type Run = (bytes: Buffer, start: number, end: number) => unknown
 
 /** After so many rows generating a function has paid. */
 const hotRows = 100
+/** The most that the servers allow. Functions of many more variables than that do not compile. */
+const maxGeneratedColumns = 4096
 
 /**
  * @since 0.1.0
@@ -93,7 +95,7 @@ export const make = (
   const keys = names.success
   const decoders = columns.map((column) => forColumn(column, options.decoding, options.offsetMinutes))
   const loop = options.protocol === "text" ? textLoop(columns, decoders, keys) : binaryLoop(columns, decoders, keys)
-  const generate = (options.codeGeneration ?? canGenerate())
+  const generate = columns.length <= maxGeneratedColumns && (options.codeGeneration ?? canGenerate())
     ? () => options.protocol === "text" ? generateText(decoders, keys) : generateBinary(decoders, keys)
     : undefined
   return Result.succeed(new RowDecoder(columns, loop, generate))

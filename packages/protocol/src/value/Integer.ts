@@ -13,10 +13,12 @@ const safeDigits = 15
 /** With one more digit behind it, this is still a safe integer. */
 const safeBeforeLastDigit = 900_719_925_474_098
 
-/** Digits that are known to fit: everything up to INT, YEAR. */
+/** Digits of a value that is known to fit: everything up to INT, YEAR. */
 export const fromText = (bytes: Buffer, start: number, end: number): number => {
   const negative = bytes[start] === 0x2d
   let index = negative ? start + 1 : start
+  // ZEROFILL may put any number of zeros in front.
+  while (end - index > safeDigits && bytes[index] === 0x30) index++
   if (index === end || end - index > safeDigits) throw notAnInteger(bytes, start, end)
   let value = 0
   while (index < end) {

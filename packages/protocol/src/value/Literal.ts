@@ -28,7 +28,7 @@ export interface LiteralContext {
  */
 export const encode = (value: unknown, context: LiteralContext): Result.Result<string, ParameterError> => {
   try {
-    return Result.succeed(literal(classify(value, 0), context))
+    return Result.succeed(literal(classify(value, 0, context.offsetMinutes), context))
   } catch (error) {
     if (error instanceof ParameterError) return Result.fail(error)
     throw error
@@ -51,7 +51,7 @@ export const interpolate = (
   try {
     let sql = template.parts[0]!
     for (let index = 0; index < parameters.length; index++) {
-      sql += literal(classify(parameters[index], index), context) + template.parts[index + 1]!
+      sql += literal(classify(parameters[index], index, context.offsetMinutes), context) + template.parts[index + 1]!
     }
     return Result.succeed(sql)
   } catch (error) {
@@ -114,7 +114,7 @@ const literal = (value: Parameter, context: LiteralContext): string => {
     case "Bytes":
       return `x'${Buffer.from(value.value.buffer, value.value.byteOffset, value.value.byteLength).toString("hex")}'`
     case "DateTime":
-      return dateTimeLiteral(value.epochMillis + context.offsetMinutes * 60_000)
+      return dateTimeLiteral(value.localMillis)
     case "Time":
       return timeLiteral(value.micros)
   }

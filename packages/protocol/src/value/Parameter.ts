@@ -47,7 +47,8 @@ export type Parameter =
   | { readonly _tag: "Decimal"; readonly digits: string }
   | { readonly _tag: "Text"; readonly value: string }
   | { readonly _tag: "Bytes"; readonly value: Uint8Array }
-  | { readonly _tag: "DateTime"; readonly epochMillis: number }
+  /** Milliseconds since the epoch, as if the session's time zone were UTC. */
+  | { readonly _tag: "DateTime"; readonly localMillis: number }
   | { readonly _tag: "Time"; readonly micros: bigint }
 
 const nullParameter: Parameter = { _tag: "Null" }
@@ -55,14 +56,18 @@ const minI64 = -(BigInt(2) ** BigInt(63))
 const maxI64 = BigInt(2) ** BigInt(63)
 const maxU64 = BigInt(2) ** BigInt(64)
 const maxDecimalDigits = 65
+const tooManyDigits = `a DECIMAL has at most ${maxDecimalDigits} digits`
 /** 0000-01-01 and 9999-12-31T23:59:59.999 as milliseconds since the epoch. */
 const minMillis = -62_167_219_200_000
 const maxMillis = 253_402_300_799_999
 /** TIME reaches from -838:59:59 to 838:59:59. */
 const maxTimeMicros = BigInt((838 * 3600 + 59 * 60 + 59) * 1_000_000)
 
-/** Throws a `ParameterError`: the encoders of commands turn it into a `Result`. */
-export const classify = (value: unknown, parameter: number | string): Parameter => {
+/**
+ * Throws a `ParameterError`: the encoders of commands turn it into a `Result`. `offsetMinutes` says how far the session's
+ * time zone is ahead of UTC.
+ */
+export const classify = (value: unknown, parameter: number | string, offsetMinutes: number): Parameter => {
   const fail = (message: string): never => {
     throw new ParameterError({ parameter, message: `Parameter ${parameter}: ${message}` })
   }
@@ -75,13 +80,13 @@ export const classify = (value: unknown, parameter: number | string): Parameter 
       if (Number.isSafeInteger(value) && !Object.is(value, -0)) return { _tag: "Integer", value, unsigned: false }
       return Number.isFinite(value) ? { _tag: "Double", value } : fail(`${value} is not a number of SQL`)
     case "bigint":
-      return integer(value) ?? fail(`a DECIMAL has at most ${maxDecimalDigits} digits`)
+      return integer(value) ?? fail(tooManyDigits)
     case "boolean":
       return { _tag: "Boolean", value }
     case "undefined":
       return fail("undefined is not a value; use null for NULL")
     case "object":
-      return value === null ? nullParameter : object(value, fail)
+      return value === null ? nullParameter : object(value, fail, offsetMinutes)
     default:
       return fail(`a ${typeof value} is not a value of SQL`)
   }
@@ -94,21 +99,22 @@ const integer = (value: bigint): Parameter | undefined => {
   return digits.replace("-", "").length <= maxDecimalDigits ? { _tag: "Decimal", digits } : undefined
 }
 
-const object = (value: object, fail: (message: string) => never): Parameter => {
+const object = (value: object, fail: (message: string) => never, offsetMinutes: number): Parameter => {
   if (value instanceof Uint8Array) return { _tag: "Bytes", value }
-  if (value instanceof Date) return instant(value.getTime(), fail)
+  if (value instanceof Date) return instant(value.getTime(), fail, offsetMinutes)
   if (value instanceof Float32Array) return { _tag: "Bytes", value: littleEndian(value) }
-  if (BigDecimal.isBigDecimal(value)) return { _tag: "Decimal", digits: plainDigits(value) }
-  if (DateTime.isDateTime(value)) return instant(value.epochMilliseconds, fail)
+  if (BigDecimal.isBigDecimal(value)) return { _tag: "Decimal", digits: plainDigits(value) ?? fail(tooManyDigits) }
+  if (DateTime.isDateTime(value)) return instant(value.epochMilliseconds, fail, offsetMinutes)
   if (Duration.isDuration(value)) return time(value, fail)
   if (Array.isArray(value)) return fail("an array is not one value; give each element its own placeholder")
   return fail("an object is not a value of SQL; pass its JSON text if that is meant")
 }
 
-const instant = (epochMillis: number, fail: (message: string) => never): Parameter => {
+const instant = (epochMillis: number, fail: (message: string) => never, offsetMinutes: number): Parameter => {
   if (Number.isNaN(epochMillis)) return fail("the Date is invalid")
-  if (epochMillis < minMillis || epochMillis > maxMillis) return fail("a DATETIME is between the years 0 and 9999")
-  return { _tag: "DateTime", epochMillis: Math.floor(epochMillis) }
+  const localMillis = Math.floor(epochMillis) + offsetMinutes * 60_000
+  if (localMillis < minMillis || localMillis > maxMillis) return fail("a DATETIME is between the years 0 and 9999")
+  return { _tag: "DateTime", localMillis }
 }
 
 const time = (duration: Duration.Duration, fail: (message: string) => never): Parameter => {
@@ -126,10 +132,11 @@ const littleEndian = (values: Float32Array): Uint8Array => {
   return bytes
 }
 
-/** Digits without an exponent. */
-const plainDigits = (value: BigDecimal.BigDecimal): string => {
+/** Digits without an exponent; `undefined` if they are too many. */
+const plainDigits = (value: BigDecimal.BigDecimal): string | undefined => {
   const negative = value.value < BigInt(0)
   const digits = (negative ? -value.value : value.value).toString()
+  if (Math.max(digits.length, value.scale, digits.length - value.scale) > maxDecimalDigits) return undefined
   const sign = negative ? "-" : ""
   if (value.scale <= 0) return `${sign}${digits}${"0".repeat(-value.scale)}`
   const padded = digits.padStart(value.scale + 1, "0")

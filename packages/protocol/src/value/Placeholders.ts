@@ -75,7 +75,10 @@ export const parse = (sql: string, mode: SqlMode): Template => {
 
 const isQuote = (character: string): boolean => character === "'" || character === "\"" || character === "`"
 
-const isSpace = (character: string): boolean => /\s/.test(character)
+/** To the server only these are white space: a no-break space belongs to a name. */
+const isSpace = (character: string): boolean => /[\t-\r ]/.test(character)
+
+const isSpaceOrControl = (character: string): boolean => character <= " " || character === "\x7f"
 
 /** The comments of MySQL and MariaDB whose text is code. */
 const opensExecuted = (sql: string, at: number): boolean =>
@@ -93,7 +96,7 @@ const skipped = (sql: string, at: number, mode: SqlMode): number | undefined => 
     case "#":
       return endOfLine(sql, at)
     case "-":
-      return sql[at + 1] === "-" && (at + 2 === sql.length || /[\s\p{Cc}]/u.test(sql[at + 2]!))
+      return sql[at + 1] === "-" && (at + 2 === sql.length || isSpaceOrControl(sql[at + 2]!))
         ? endOfLine(sql, at)
         : undefined
     case "/":

@@ -42,17 +42,21 @@ export const fromText = (bytes: Buffer, start: number, end: number): number => {
 
 const slowFromText = (bytes: Buffer, start: number, end: number): number => {
   const digits = ascii(bytes, start, end)
-  const value = digits === "" ? Number.NaN : Number(digits)
+  // `Number` takes more than servers send: white space, `0x10`, `Infinity`.
+  const value = /^[-+.\de]+$/.test(digits) ? Number(digits) : Number.NaN
   if (Number.isNaN(value)) throw new BadValue(`"${digits.slice(0, 40)}" is not a number`)
   return value
 }
 
 export const f64 = (bytes: Buffer, at: number): number => bytes.readDoubleLE(at)
 
+const leastNormal = 2 ** -126
+
 export const f32 = (bytes: Buffer, at: number): number => {
   const value = bytes.readFloatLE(at)
   if (Number.isInteger(value) && Math.abs(value) < 0x1000000) return value
-  for (let precision = 6; precision < 9; precision++) {
+  // Six digits are always exact, but for the subnormal: those have fewer.
+  for (let precision = Math.abs(value) < leastNormal ? 1 : 6; precision < 9; precision++) {
     const shorter = Number(value.toPrecision(precision))
     if (Math.fround(shorter) === value) return shorter
   }

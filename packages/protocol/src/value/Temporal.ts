@@ -9,7 +9,7 @@
  */
 import * as Duration from "effect/Duration"
 import { BadValue } from "./DecodeError.ts"
-import { i32, u16, u32 } from "./Integer.ts"
+import { u16, u32 } from "./Integer.ts"
 import { ascii } from "./Text.ts"
 
 const minute = 60_000
@@ -86,8 +86,9 @@ export const dateFromText = (options: DateOptions) => (bytes: Buffer, start: num
     const minutes = two(bytes, start + 14)
     const seconds = two(bytes, start + 17)
     timeOfDay = hours * 3_600_000 + minutes * minute + seconds * 1000
-    wellFormed &&= (hours | minutes | seconds) >= 0 &&
-      (length === 19 || (length > 20 && length <= 26 && digitsOnly(bytes, start + 20, end)))
+    wellFormed &&= (hours | minutes | seconds) >= 0 && hours < 24 && minutes < 60 && seconds < 60 &&
+      bytes[start + 10] === 0x20 && bytes[start + 13] === 0x3a && bytes[start + 16] === 0x3a &&
+      (length === 19 || (length > 20 && length <= 26 && bytes[start + 19] === 0x2e && digitsOnly(bytes, start + 20, end)))
     // The first three digits of the fraction: a Date has no more.
     for (let index = start + 20, unit = 100; index < end && unit >= 1; index++, unit /= 10) {
       timeOfDay += (bytes[index]! - 0x30) * unit
@@ -112,8 +113,14 @@ export const dateFromFields = (options: DateOptions) => (bytes: Buffer, start: n
   if (length !== 7 && length !== 11) checkLength(start, end, "DATETIME", dateTimeLengths)
   let timeOfDay = 0
   if (length >= 7) {
-    timeOfDay = bytes[start + 4]! * 3_600_000 + bytes[start + 5]! * minute + bytes[start + 6]! * 1000
-    if (length === 11) timeOfDay += Math.floor(u32(bytes, start + 7) / 1000)
+    const hours = bytes[start + 4]!
+    const minutes = bytes[start + 5]!
+    const seconds = bytes[start + 6]!
+    const micros = length === 11 ? u32(bytes, start + 7) : 0
+    if (hours > 23 || minutes > 59 || seconds > 59 || micros > 999_999) {
+      throw malformed("DATETIME", stringFromFields(6, true)(bytes, start, end))
+    }
+    timeOfDay = hours * 3_600_000 + minutes * minute + seconds * 1000 + Math.floor(micros / 1000)
   }
   const date = length === 0
     ? undefined
@@ -123,8 +130,9 @@ export const dateFromFields = (options: DateOptions) => (bytes: Buffer, start: n
 
 const pad = (value: number, width: number): string => String(value).padStart(width, "0")
 
+/** More than six decimals mean that the server does not say how many there are. */
 const fraction = (micros: number, decimals: number): string =>
-  decimals > 0 && decimals <= 6 ? `.${pad(micros, 6).slice(0, decimals)}` : ""
+  decimals === 0 || (decimals > 6 && micros === 0) ? "" : `.${pad(micros, 6).slice(0, decimals)}`
 
 /** As the text protocol writes it: `decimals` digits of the fraction, as many as the column has. */
 export const stringFromFields =
@@ -144,7 +152,7 @@ export const stringFromFields =
 export const timeStringFromFields = (decimals: number) => (bytes: Buffer, start: number, end: number): string => {
   const length = checkLength(start, end, "TIME", timeLengths)
   if (length === 0) return `00:00:00${fraction(0, decimals)}`
-  const hours = i32(bytes, start + 1) * 24 + bytes[start + 5]!
+  const hours = u32(bytes, start + 1) * 24 + bytes[start + 5]!
   const micros = length === 12 ? u32(bytes, start + 8) : 0
   return `${bytes[start] === 1 ? "-" : ""}${pad(hours, 2)}:${pad(bytes[start + 6]!, 2)}:${pad(bytes[start + 7]!, 2)}${
     fraction(micros, decimals)
@@ -159,14 +167,14 @@ const durationOf = (negative: boolean, seconds: number, micros: number): Duratio
 export const durationFromFields = (bytes: Buffer, start: number, end: number): Duration.Duration => {
   const length = checkLength(start, end, "TIME", timeLengths)
   if (length === 0) return Duration.zero
-  const hours = i32(bytes, start + 1) * 24 + bytes[start + 5]!
+  const hours = u32(bytes, start + 1) * 24 + bytes[start + 5]!
   const seconds = hours * 3600 + bytes[start + 6]! * 60 + bytes[start + 7]!
   return durationOf(bytes[start] === 1, seconds, length === 12 ? u32(bytes, start + 8) : 0)
 }
 
 export const durationFromText = (bytes: Buffer, start: number, end: number): Duration.Duration => {
   const shown = ascii(bytes, start, end)
-  const match = /^(-?)(\d{2,3}):(\d{2}):(\d{2})(?:\.(\d{1,6}))?$/.exec(shown)
+  const match = /^(-?)(\d{2,3}):([0-5]\d):([0-5]\d)(?:\.(\d{1,6}))?$/.exec(shown)
   if (match === null) throw malformed("TIME", shown)
   const seconds = Number(match[2]) * 3600 + Number(match[3]) * 60 + Number(match[4])
   return durationOf(match[1] === "-", seconds, Number((match[5] ?? "").padEnd(6, "0")))
