@@ -4,11 +4,25 @@
  */
 
 import type { SerializedError } from "vitest"
-import { DefaultReporter, type TestModule, type TestRunEndReason, type Vitest } from "vitest/node"
+import {
+  DefaultReporter,
+  type TestCase,
+  type TestModule,
+  type TestRunEndReason,
+  type TestSuite,
+  type Vitest
+} from "vitest/node"
 import { writeFileSync } from "node:fs"
 import { fileVariable, type Summary } from "./lib/summary.ts"
 
 const seconds = (milliseconds: number): string => `${(milliseconds / 1000).toFixed(1)} s`
+
+/** Says why a test was skipped where it did not say so itself: its block was. */
+const outermost = (test: TestCase): TestCase | TestSuite => {
+  let found: TestCase | TestSuite = test
+  while (found.parent.type === "suite") found = found.parent
+  return found
+}
 
 /** The counts of one test file. A test that was left without a result, since its worker died, has failed. */
 const countModule = (testModule: TestModule): Summary => {
@@ -22,7 +36,7 @@ const countModule = (testModule: TestModule): Summary => {
     if (result.state === "passed") passed += 1
     else if (result.state === "skipped") {
       skipped += 1
-      const reason = result.note ?? "no reason given"
+      const reason = result.note ?? `${testModule.relativeModuleId} > ${outermost(test).name}`
       skipReasons[reason] = (skipReasons[reason] ?? 0) + 1
     } else failed += 1
   }
