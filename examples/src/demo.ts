@@ -7,6 +7,7 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Flavour from "@effect-mysql/test-utils/Flavour"
 import * as MysqlServer from "@effect-mysql/test-utils/MysqlServer"
+import * as SharedServers from "@effect-mysql/test-utils/SharedServers"
 import * as CliError from "effect/cli/CliError"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
@@ -36,8 +37,18 @@ class DemoFailed extends Data.TaggedError("DemoFailed")<{ readonly cause: Error 
   }
 }
 
-const server = (flavour: Flavour.Flavour | undefined): Layer.Layer<MysqlServer.MysqlServer, Error, Screen> =>
-  Layer.unwrap(Effect.map(Screen, (screen) => MysqlServer.layer({ flavour, log: (line) => screen.line(line) })))
+/** Where nothing is here yet: its packages are the smallest, and of a stable release. */
+const soonestInstalled: Flavour.Flavour = "mariadb-10.11"
+
+const server = (wanted: Flavour.Flavour | undefined): Layer.Layer<MysqlServer.MysqlServer, Error, Screen> =>
+  Layer.unwrap(
+    Effect.gen(function* () {
+      const screen = yield* Screen
+      const toInstall = yield* SharedServers.plan(Flavour.all)
+      const flavour = wanted ?? (toInstall.length === Flavour.all.length ? soonestInstalled : undefined)
+      return MysqlServer.layer({ flavour, log: (line) => screen.line(line) })
+    })
+  )
 
 const services = (flavour: Flavour.Flavour | undefined) =>
   Layer.mergeAll(Cities.layer, Processes.layer).pipe(
