@@ -285,14 +285,21 @@ export class Lease extends DriverConnection {
         if (this.state._tag !== "Open" && this.state._tag !== "None") return Effect.void
         this.last = sql
         return Effect.matchEffect(bounded(this.connection.query(sql)), {
-          onFailure: (error) =>
-            Effect.sync(() => {
-              this.state = { _tag: "Gone", error: this.sqlError(error, "savepoint", "transaction") }
-            }),
+          onFailure: (error) => Effect.sync(() => this.savepointFailed(sql, error)),
           onSuccess: () => Effect.void
         })
       })
     )
+  }
+
+  private savepointFailed(sql: string, error: MysqlError.MysqlError): void {
+    if (this.committedBy === undefined) {
+      this.state = { _tag: "Gone", error: this.sqlError(error, "savepoint", "transaction") }
+    } else if (sql.startsWith("ROLLBACK")) {
+      // It went with the transaction that was committed, and so did what it should have undone.
+      const message = `A nested transaction is not rolled back: a statement inside had committed it: ${this.committedBy}`
+      this.state = { _tag: "Gone", error: errors.make("unknown", "savepoint", message) }
+    }
   }
 }
 

@@ -45,27 +45,30 @@ const ofBoth: Numbers = {
   connection: [1040, 1042, 1043, 1129, 1130, 1203, 1226, 1836, 3032],
   lineEnded: [1053, 1077, 1079, 1080, 1152, 1154, 1155, 1156, 1157, 1158, 1159, 1160, 1161, 1184, 1189, 1190],
   authentication: [1045, 1251, 1275, 1524, 1698, 1820, 1862, 1873, 3159],
-  authorization: [1044, 1095, 1142, 1143, 1227, 1370, 1410, 1419, 1792],
-  syntax: [1046, 1049, 1109, 1115, 1193, 1210, 1247, 1248, 1295, 1305, 1327],
+  authorization: [1044, 1095, 1131, 1132, 1142, 1143, 1211, 1227, 1370, 1410, 1419, 1792],
+  // What SQLSTATE 42 does not cover; 1052 has that of a constraint.
+  syntax: [1046, 1052, 1193, 1210, 1222, 1241, 1295],
   unique: [1022, 1062, 1169, 1586, 1859],
   constraint: [1048, 1216, 1217, 1263, 1364, 1369, 1451, 1452, 1761, 1762],
   deadlock: [1213, 1614, 3058],
   // 1412: the table is another one than the snapshot knows; only a new transaction helps.
   serialization: [1402, 1412],
   lockTimeout: [1205, 1613],
-  unknown: [1317, 1461]
+  // 1153: too large for the server, the next time as well. 1317: killed, and not by us.
+  unknown: [1153, 1317, 1461]
 }
 
 const ofMysql: Numbers = {
   connection: [3168, 4031],
   lineEnded: [3169],
   authentication: [3118, 3955],
+  authorization: [3202, 3630],
   constraint: [1557, 3819],
   deadlock: [3132],
   serialization: [3101],
   lockTimeout: [3133, 3572],
   statementTimeout: [3024],
-  unknown: [1047]
+  unknown: [1047, 3068]
 }
 
 const ofMariadb: Numbers = {
@@ -88,14 +91,17 @@ const tableOf = (...parts: ReadonlyArray<Numbers>): ReadonlyMap<number, Kind> =>
 
 const tables = { mysql: tableOf(ofBoth, ofMysql), mariadb: tableOf(ofBoth, ofMariadb) }
 
-const sqlStateClasses: ReadonlyMap<string, Kind> = new Map([
+/** By how a SQLSTATE begins. */
+const sqlStates: ReadonlyArray<readonly [start: string, kind: Kind]> = [
   ["08", "lineEnded"],
-  ["21", "syntax"],
+  ["21S", "syntax"],
   ["23", "constraint"],
   ["28", "authentication"],
   ["40", "serialization"],
   ["42", "syntax"]
-])
+]
+
+const byState = (sqlState: string): Kind | undefined => sqlStates.find(([start]) => sqlState.startsWith(start))?.[1]
 
 /** HA_ERR_LOCK_DEADLOCK, the one cause of 1180 that proves a rollback. */
 const rolledBackAtCommit = /\b149\b/
@@ -105,7 +111,7 @@ const readOnlyOption = /--(?:super-)?read[-_]only/
 const kindOf = (product: Place["product"], errno: number, sqlState: string, message: string): Kind => {
   if (errno === 1180) return rolledBackAtCommit.test(message) ? "serialization" : "unknown"
   if (errno === 1290) return readOnlyOption.test(message) ? "connection" : "unknown"
-  return tables[product].get(errno) ?? sqlStateClasses.get(sqlState.slice(0, 2)) ?? "unknown"
+  return tables[product].get(errno) ?? byState(sqlState) ?? "unknown"
 }
 
 const quotes: ReadonlyArray<readonly [open: string, close: string]> = [
