@@ -128,7 +128,10 @@ const defaultStatementCacheSize = 64
 export const resolve = (config: MysqlConfig): Effect.Effect<Resolved, MysqlError.MysqlError> =>
   Effect.suspend(() => {
     const faults: Array<string> = []
-    const merged = { ...(config.url === undefined ? {} : fromUrl(Redacted.value(config.url), faults)), ...defined(config) }
+    const merged = {
+      ...(config.url === undefined ? {} : fromUrl(Redacted.value(config.url), faults)),
+      ...defined(config)
+    }
     const duration = (name: keyof MysqlConfig, input: Duration.Input | undefined): Duration.Duration | undefined => {
       if (input === undefined) return undefined
       const value = Duration.fromInput(input)
@@ -139,7 +142,8 @@ export const resolve = (config: MysqlConfig): Effect.Effect<Resolved, MysqlError
       return value.value
     }
     const port = merged.port ?? 3306
-    if (!Number.isInteger(port) || port < 1 || port > maxPort) faults.push(`port ${port} is not between 1 and ${maxPort}`)
+    if (!Number.isInteger(port) || port < 1 || port > maxPort)
+      faults.push(`port ${port} is not between 1 and ${maxPort}`)
     if (config.socketPath !== undefined && (config.host !== undefined || config.port !== undefined)) {
       faults.push("socketPath and host or port exclude one another")
     }
@@ -164,15 +168,17 @@ export const resolve = (config: MysqlConfig): Effect.Effect<Resolved, MysqlError
     if (faults.length > 0) return Effect.fail(MysqlError.make(new MysqlError.ConfigurationError({ faults })))
     const password = merged.password
     return Effect.succeed<Resolved>({
-      target: merged.socketPath !== undefined
-        ? { socketPath: merged.socketPath }
-        : { host: merged.host ?? "localhost", port },
+      target:
+        merged.socketPath !== undefined
+          ? { socketPath: merged.socketPath }
+          : { host: merged.host ?? "localhost", port },
       username: merged.username ?? "root",
-      password: password === undefined
-        ? Effect.succeed(Redacted.make(""))
-        : Effect.isEffect(password)
-        ? password
-        : Effect.succeed(password),
+      password:
+        password === undefined
+          ? Effect.succeed(Redacted.make(""))
+          : Effect.isEffect(password)
+            ? password
+            : Effect.succeed(password),
       database: merged.database,
       tls,
       connectTimeout: connectTimeout ?? Duration.seconds(10),
@@ -256,7 +262,7 @@ const offsetOf = (timezone: string): number | undefined => {
 
 /** Query parameters of a URL: no others, since a URL often comes from where nobody checks it. */
 const urlParameters: Readonly<Record<string, (value: string) => MysqlConfig | undefined>> = {
-  tls: (value) => isTlsMode(value) ? { tls: { mode: value } } : undefined,
+  tls: (value) => (isTlsMode(value) ? { tls: { mode: value } } : undefined),
   timezone: (value) => ({ timezone: value }),
   socketPath: (value) => ({ socketPath: value })
 }
@@ -272,7 +278,8 @@ const fromUrl = (text: string, faults: Array<string>): MysqlConfig => {
     faults.push("url is not a URL")
     return {}
   }
-  if (url.protocol !== "mysql:" && url.protocol !== "mariadb:") faults.push("url starts with neither mysql:// nor mariadb://")
+  if (url.protocol !== "mysql:" && url.protocol !== "mariadb:")
+    faults.push("url starts with neither mysql:// nor mariadb://")
   const decoded = (part: string): string => {
     try {
       return decodeURIComponent(part)

@@ -9,9 +9,9 @@
  * @since 0.1.0
  */
 import type { DecodingOptions } from "@effect-mysql/protocol/row/Decoding"
-import * as Context from "effect/Context"
 import type * as Config from "effect/Config"
 import * as ConfigModule from "effect/Config"
+import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -228,7 +228,7 @@ export const MysqlConnection: Context.Service<MysqlConnection, MysqlConnection> 
  * @category constructors
  */
 export const make = (config: MysqlConfig): Effect.Effect<MysqlConnection, MysqlError, Scope.Scope> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const resolved = yield* Settings.resolve(config)
     return yield* Connection.open(resolved, yield* canceller.make)
   })

@@ -215,9 +215,7 @@ export class DecodeError extends Data.TaggedError("DecodeError")<
  * @since 0.1.0
  * @category reasons
  */
-export class LocalInfileError extends Data.TaggedError("LocalInfileError")<
-  Because & { readonly fileName: string }
-> {
+export class LocalInfileError extends Data.TaggedError("LocalInfileError")<Because & { readonly fileName: string }> {
   override get message(): string {
     return `LOCAL INFILE "${this.fileName}" failed`
   }

@@ -17,8 +17,9 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
 import * as Scope from "effect/Scope"
-import * as canceller from "./internal/canceller.ts"
 import * as Connection from "./internal/Connection.ts"
+import type { Core } from "./internal/Core.ts"
+import * as canceller from "./internal/canceller.ts"
 import { type Action, PoolState, type Refusal, type Slot, type Stats, type Waiter } from "./internal/poolState.ts"
 import * as MysqlConfig from "./MysqlConfig.ts"
 import type { MysqlConnection, ReservedConnection } from "./MysqlConnection.ts"
@@ -156,7 +157,7 @@ const refusal = (why: Refusal): MysqlError.MysqlError => {
  * @category constructors
  */
 export const make = (config: PoolConfig): Effect.Effect<MysqlPool, MysqlError.MysqlError, Scope.Scope> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const settings = yield* settingsOf(config)
     const resolved = yield* MysqlConfig.resolve(config)
     const cancel = yield* canceller.make
@@ -201,7 +202,7 @@ export const make = (config: PoolConfig): Effect.Effect<MysqlPool, MysqlError.My
     /** Lines that are not connections yet: closing one ends its attempt. */
     const attempts = new Set<Scope.Closeable>()
 
-    const open: Effect.Effect<PooledSlot, MysqlError.MysqlError> = Effect.gen(function*() {
+    const open: Effect.Effect<PooledSlot, MysqlError.MysqlError> = Effect.gen(function* () {
       const scope = yield* Scope.make()
       attempts.add(scope)
       const connection = yield* Connection.open(resolved, cancel).pipe(
@@ -226,8 +227,7 @@ export const make = (config: PoolConfig): Effect.Effect<MysqlPool, MysqlError.My
         if (delayMillis > 0 && !state.stillNeeded()) return Effect.void
         return Effect.matchEffect(open, {
           onSuccess: (slot) => Effect.sync(() => carryOut(state.connected(slot, now()))),
-          onFailure: (error) =>
-            Effect.sync(() => carryOut(state.connectFailed(error, hopeless.has(error.reason._tag))))
+          onFailure: (error) => Effect.sync(() => carryOut(state.connectFailed(error, hopeless.has(error.reason._tag))))
         })
       }).pipe(delayMillis > 0 ? Effect.delay(Duration.millis(delayMillis)) : (effect) => effect)
 
@@ -250,7 +250,10 @@ export const make = (config: PoolConfig): Effect.Effect<MysqlPool, MysqlError.My
         carryOut(state.wait(own))
         if (own.state !== "waiting") return
         timer = runFork(
-          Effect.delay(Effect.sync(() => carryOut(state.timeout(own))), settings.acquireTimeout)
+          Effect.delay(
+            Effect.sync(() => carryOut(state.timeout(own))),
+            settings.acquireTimeout
+          )
         )
       })
       return Effect.onExit(waiting, (exit) =>
@@ -260,7 +263,8 @@ export const make = (config: PoolConfig): Effect.Effect<MysqlPool, MysqlError.My
             else if (waiter !== undefined) state.cancel(waiter)
           }
           return timer === undefined || timer.pollUnsafe() !== undefined ? Effect.void : Fiber.interrupt(timer)
-        }))
+        })
+      )
     })
 
     /** An idle connection that is alive and not too old; without one, the end of the queue. */
@@ -275,7 +279,7 @@ export const make = (config: PoolConfig): Effect.Effect<MysqlPool, MysqlError.My
       })
     })
 
-    const needsReset = (core: Connection.Core): boolean => {
+    const needsReset = (core: Core): boolean => {
       const inTransaction = core.exchange.inTransaction
       switch (settings.resetOnRelease) {
         case "always":
@@ -294,8 +298,8 @@ export const make = (config: PoolConfig): Effect.Effect<MysqlPool, MysqlError.My
           !needsReset(connection.core)
             ? Effect.void
             : settings.resetOnRelease === "rollback"
-            ? connection.rollback
-            : connection.reset
+              ? connection.rollback
+              : connection.reset
         )
       )
 
@@ -311,9 +315,7 @@ export const make = (config: PoolConfig): Effect.Effect<MysqlPool, MysqlError.My
       fork(
         Effect.matchEffect(Effect.timeout(clean(connection), resolved.connectTimeout), {
           onSuccess: () =>
-            Effect.sync(() =>
-              carryOut(exchange.lost === undefined ? state.release(slot, now()) : state.remove(slot))
-            ),
+            Effect.sync(() => carryOut(exchange.lost === undefined ? state.release(slot, now()) : state.remove(slot))),
           onFailure: () => Effect.sync(() => carryOut(state.remove(slot)))
         })
       )
@@ -322,7 +324,8 @@ export const make = (config: PoolConfig): Effect.Effect<MysqlPool, MysqlError.My
     const use: MysqlPool["use"] = (f) =>
       Effect.uninterruptibleMask((restore) =>
         Effect.flatMap(restore(acquire), (slot) =>
-          Effect.onExit(restore(f(slot.connection.connection)), () => Effect.sync(() => giveBack(slot))))
+          Effect.onExit(restore(f(slot.connection.connection)), () => Effect.sync(() => giveBack(slot)))
+        )
       )
 
     const reserve = Effect.map(
@@ -334,7 +337,7 @@ export const make = (config: PoolConfig): Effect.Effect<MysqlPool, MysqlError.My
 
     let allReturned: (() => void) | undefined
 
-    const end = Effect.gen(function*() {
+    const end = Effect.gen(function* () {
       carryOut(state.close())
       if (state.lent.size > 0) {
         yield* Effect.callback<void>((resume) => {

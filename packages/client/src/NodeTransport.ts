@@ -22,18 +22,18 @@ import type { Target, Transport, TransportConnection } from "./Transport.ts"
 
 const keepAliveDelayMillis = 60_000
 
-const problemOf = (cause: unknown): string => cause instanceof Error ? cause.message || cause.name : String(cause)
+const problemOf = (cause: unknown): string => (cause instanceof Error ? cause.message || cause.name : String(cause))
 
 const open = (target: Target): Net.Socket =>
   "socketPath" in target
     ? Net.createConnection({ path: target.socketPath })
     : Net.createConnection({
-      host: target.host,
-      port: target.port,
-      noDelay: true,
-      keepAlive: true,
-      keepAliveInitialDelay: keepAliveDelayMillis
-    })
+        host: target.host,
+        port: target.port,
+        noDelay: true,
+        keepAlive: true,
+        keepAliveInitialDelay: keepAliveDelayMillis
+      })
 
 const connected = (socket: Net.Socket, target: Target): Effect.Effect<void, MysqlError.MysqlError> =>
   Effect.callback<void, MysqlError.MysqlError>((resume) => {
@@ -79,9 +79,8 @@ const sessionOf = (options: TlsOptions, socket: Net.Socket, host: string | undef
     socket,
     rejectUnauthorized: verified,
     // The name in the certificate is checked against the host that was asked for, also where that is an address.
-    checkServerIdentity: options.mode === "verify-identity"
-      ? (_, peer) => Tls.checkServerIdentity(name, peer)
-      : () => undefined,
+    checkServerIdentity:
+      options.mode === "verify-identity" ? (_, peer) => Tls.checkServerIdentity(name, peer) : () => undefined,
     ...(Net.isIP(name) === 0 ? { servername: name } : {}),
     ...(options.ca === undefined
       ? {}
@@ -126,7 +125,7 @@ interface Line {
   readonly readerScope: Scope.Closeable
 }
 
-const attach = Effect.fnUntraced(function*(socket: Net.Socket) {
+const attach = Effect.fnUntraced(function* (socket: Net.Socket) {
   const readerScope = yield* Scope.make()
   // The reader listens for errors too, but only while it is attached.
   socket.on("error", () => {})
@@ -150,9 +149,10 @@ class NodeConnection implements TransportConnection {
     this.line = line
     this.host = "host" in target ? target.host : undefined
     this.secure = "socketPath" in target ? "verified" : "no"
-    this.target = "socketPath" in target
-      ? target
-      : { host: line.socket.remoteAddress ?? target.host, port: line.socket.remotePort ?? target.port }
+    this.target =
+      "socketPath" in target
+        ? target
+        : { host: line.socket.remoteAddress ?? target.host, port: line.socket.remotePort ?? target.port }
   }
 
   get pull(): TransportConnection["pull"] {
@@ -168,7 +168,7 @@ class NodeConnection implements TransportConnection {
     })
 
   readonly startTls = (options: TlsOptions): Effect.Effect<void, MysqlError.MysqlError> =>
-    Effect.gen({ self: this }, function*() {
+    Effect.gen({ self: this }, function* () {
       yield* Scope.close(this.line.readerScope, Exit.void)
       const secured = yield* handshake(this.line.socket, options, this.host)
       this.line = yield* attach(secured)
@@ -223,7 +223,7 @@ const drained = (socket: Net.Socket): Effect.Effect<void, MysqlError.MysqlError>
  * @category constructors
  */
 export const nodeTransport: Transport = {
-  connect: Effect.fnUntraced(function*(target) {
+  connect: Effect.fnUntraced(function* (target) {
     const socket = open(target)
     // From its first moment on the socket belongs to the scope: whatever happens, it is closed.
     const connection = { current: undefined as NodeConnection | undefined }

@@ -69,9 +69,7 @@ export class Reader {
   u64(): number | bigint {
     const at = this.take(8, "an integer")
     const high = this.bytes.readUInt32LE(at + 4)
-    return high < 0x200000
-      ? high * two32 + this.bytes.readUInt32LE(at)
-      : this.bytes.readBigUInt64LE(at)
+    return high < 0x200000 ? high * two32 + this.bytes.readUInt32LE(at) : this.bytes.readBigUInt64LE(at)
   }
 
   /** A length-encoded integer: `number` where it is safe, else `bigint`. */
@@ -272,7 +270,8 @@ export class Writer {
 
   zeros(length: number): this {
     const at = this.grow(length)
-    this.buffer.fill(0, at, at + length)
+    // Almost always a byte or two.
+    for (let index = at; index < at + length; index++) this.buffer[index] = 0
     return this
   }
 

@@ -32,6 +32,8 @@ export interface Entry {
   abandoned: boolean
   /** Why there will be no reply. */
   failure: MysqlError.MysqlError | undefined
+  /** Told once when it is over: whether the server has replied to it. */
+  readonly settled: ((replied: boolean) => void) | undefined
   /** Resumes the fiber that waits for its turn (`true`) or for somebody else to complete the entry (`false`). */
   wake: ((turn: boolean) => void) | undefined
 }
@@ -46,6 +48,7 @@ export interface EntryOptions {
   readonly exclusive?: boolean | undefined
   readonly killable?: boolean | undefined
   readonly sql?: string | undefined
+  readonly settled?: ((replied: boolean) => void) | undefined
 }
 
 export const make = (options: EntryOptions): Entry => ({
@@ -61,11 +64,12 @@ export const make = (options: EntryOptions): Entry => ({
   state: "new",
   abandoned: false,
   failure: undefined,
+  settled: options.settled,
   wake: undefined
 })
 
 /** The sequence number that the reply under way begins with. */
-export const firstSequence = (entry: Entry): number => entry.replies[entry.at] === entry.reply ? entry.frames : 1
+export const firstSequence = (entry: Entry): number => (entry.replies[entry.at] === entry.reply ? entry.frames : 1)
 
 /** The loss of the line as it concerns this entry. */
 export const lostAs = (error: MysqlError.MysqlError, entry: Entry): MysqlError.MysqlError => {

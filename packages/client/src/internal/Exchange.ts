@@ -121,9 +121,15 @@ export class Exchange {
    * Sends a command and ends when its reply is complete; `finish` then reads it. Interruption stops the statement on the
    * server where that is possible without harm to others.
    */
-  run<A>(entry: Entry, finish: (entry: Entry) => Effect.Effect<A, MysqlError.MysqlError>): Effect.Effect<A, MysqlError.MysqlError> {
+  run<A>(
+    entry: Entry,
+    finish: (entry: Entry) => Effect.Effect<A, MysqlError.MysqlError>
+  ): Effect.Effect<A, MysqlError.MysqlError> {
     return Effect.onInterrupt(
-      Effect.flatMap(Effect.suspend(() => this.start(entry)), () => finish(entry)),
+      Effect.flatMap(
+        Effect.suspend(() => this.start(entry)),
+        () => finish(entry)
+      ),
       () => this.abandon(entry)
     )
   }
@@ -141,7 +147,7 @@ export class Exchange {
 
   /** For a stream: one pull from the socket. */
   advance(entry: Entry): Effect.Effect<void> {
-    return Effect.suspend(() => entry.state === "done" ? Effect.void : this.pullOnce)
+    return Effect.suspend(() => (entry.state === "done" ? Effect.void : this.pullOnce))
   }
 
   /** Waits for the connection to be free, in the order of asking, and keeps it for `owner`. */
@@ -174,11 +180,11 @@ export class Exchange {
     return Effect.suspend(() =>
       this.stopping
         ? Effect.callback<void>((resume) => {
-          this.afterStop.push(() => resume(Effect.void))
-        })
+            this.afterStop.push(() => resume(Effect.void))
+          })
         : this.inFlight.length > 0 && this.inFlight.every((entry) => entry.abandoned)
-        ? this.stop
-        : Effect.void
+          ? this.stop
+          : Effect.void
     )
   }
 
@@ -187,17 +193,24 @@ export class Exchange {
     return Effect.suspend(() => {
       entry.wake = undefined
       switch (entry.state) {
-        case "new":
         case "done":
+          return Effect.void
+        case "new":
           entry.state = "done"
+          entry.settled?.(false)
           return Effect.void
         case "waiting":
           entry.state = "done"
-          this.waiting.splice(this.waiting.findIndex((waiter) => waiter._tag === "command" && waiter.entry === entry), 1)
+          entry.settled?.(false)
+          this.waiting.splice(
+            this.waiting.findIndex((waiter) => waiter._tag === "command" && waiter.entry === entry),
+            1
+          )
           this.pump()
           return Effect.void
         case "unsent":
           entry.state = "done"
+          entry.settled?.(false)
           if (this.inFlight[0] === entry) this.begun = false
           if (this.turn === entry) this.turn = undefined
           this.inFlight.splice(this.inFlight.indexOf(entry), 1)
@@ -242,7 +255,7 @@ export class Exchange {
     this.admit(entry)
     if (this.turn === entry) return this.continueTurn()
     if (entry.state === "done") return Effect.void
-    return Effect.flatMap(this.awaitTurn(entry), (turn) => turn ? this.continueTurn() : Effect.void)
+    return Effect.flatMap(this.awaitTurn(entry), (turn) => (turn ? this.continueTurn() : Effect.void))
   }
 
   /** `true`: it is this entry's turn to read; `false`: somebody else has completed it, or the line is lost. */
@@ -286,8 +299,8 @@ export class Exchange {
     let index = 0
     while (index < this.waiting.length) {
       const waiter = this.waiting[index]!
-      const mine = this.reservedBy === undefined ||
-        (waiter._tag === "command" && waiter.entry.owner === this.reservedBy)
+      const mine =
+        this.reservedBy === undefined || (waiter._tag === "command" && waiter.entry.owner === this.reservedBy)
       if (!mine) {
         index++
         continue
@@ -397,6 +410,7 @@ export class Exchange {
       if (++entry.at < entry.replies.length) continue
       this.inFlight.shift()
       entry.state = "done"
+      entry.settled?.(true)
       if (entry !== reader) (completed ??= []).push(entry)
     }
     const finished = reader?.state === "done"
@@ -478,12 +492,15 @@ export class Exchange {
     const killable = cancellation === "kill" && this.inFlight.every((entry) => entry.killable)
     const stopped = Effect.andThen(
       killable ? this.killAndDrain : Effect.suspend(() => this.drain()),
-      Effect.suspend(() => this.uncertain ? this.probeAfterStop() : Effect.void)
+      Effect.suspend(() => (this.uncertain ? this.probeAfterStop() : Effect.void))
     )
-    const bounded = cancellation === "wait" ? stopped : Effect.timeoutOrElse(stopped, {
-      duration: cancelBound,
-      orElse: () => Effect.sync(() => this.lose(lostLine("cut because a statement could not be stopped in time")))
-    })
+    const bounded =
+      cancellation === "wait"
+        ? stopped
+        : Effect.timeoutOrElse(stopped, {
+            duration: cancelBound,
+            orElse: () => Effect.sync(() => this.lose(lostLine("cut because a statement could not be stopped in time")))
+          })
     return Effect.ensuring(
       bounded,
       Effect.sync(() => {
@@ -505,7 +522,8 @@ export class Exchange {
       Effect.flatMap(this.drain(), () => {
         request.wanted = false
         return request.sent ? Fiber.join(kill) : Fiber.interrupt(kill)
-      }))
+      })
+    )
   })
 
   /** The ping that could not be sent while a statement was being stopped. */

@@ -42,7 +42,7 @@ const linger = Duration.seconds(3)
 const noSuchThread = 1094
 
 /** The line, if one is open, is closed with the scope. */
-export const make: Effect.Effect<Canceller, never, Scope.Scope> = Effect.gen(function*() {
+export const make: Effect.Effect<Canceller, never, Scope.Scope> = Effect.gen(function* () {
   const transport = yield* Transport
   const semaphore = yield* Semaphore.make(1)
   let line: Line | undefined
@@ -54,7 +54,7 @@ export const make: Effect.Effect<Canceller, never, Scope.Scope> = Effect.gen(fun
     return open === undefined ? Effect.void : Scope.close(open.scope, Exit.void)
   })
 
-  const open = Effect.fnUntraced(function*(config: Resolved, session: login.Session) {
+  const open = Effect.fnUntraced(function* (config: Resolved, session: login.Session) {
     const beside = login.beside(config, session)
     const address = addressOf(beside.target)
     if (line !== undefined && line.address === address && (yield* line.session.transport.idle) === "quiet") return line
@@ -63,13 +63,13 @@ export const make: Effect.Effect<Canceller, never, Scope.Scope> = Effect.gen(fun
     const side = yield* login.connect(beside).pipe(
       Effect.provideService(Transport, transport),
       Scope.provide(scope),
-      Effect.onExit((exit) => Exit.isSuccess(exit) ? Effect.void : Scope.close(scope, exit))
+      Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : Scope.close(scope, exit)))
     )
     line = { session: side, scope, address }
     return line
   })
 
-  const request = Effect.fnUntraced(function*(config: Resolved, session: login.Session, kill: KillRequest) {
+  const request = Effect.fnUntraced(function* (config: Resolved, session: login.Session, kill: KillRequest) {
     if (!kill.wanted) return
     const { address, session: side } = yield* open(config, session)
     if (side.identity !== session.identity) {
@@ -91,16 +91,16 @@ export const make: Effect.Effect<Canceller, never, Scope.Scope> = Effect.gen(fun
   })
 
   yield* Effect.addFinalizer(() =>
-    Effect.suspend(() => closing === undefined ? Effect.void : Fiber.interrupt(closing)).pipe(Effect.andThen(close))
+    Effect.suspend(() => (closing === undefined ? Effect.void : Fiber.interrupt(closing))).pipe(Effect.andThen(close))
   )
 
   return {
     kill: (config, session, kill) =>
       semaphore.withPermit(
-        Effect.suspend(() => closing === undefined ? Effect.void : Fiber.interrupt(closing)).pipe(
+        Effect.suspend(() => (closing === undefined ? Effect.void : Fiber.interrupt(closing))).pipe(
           Effect.andThen(request(config, session, kill)),
           // What was interrupted or went wrong half-way leaves a line that is out of step.
-          Effect.onExit((exit) => Exit.isSuccess(exit) ? closeLater : close)
+          Effect.onExit((exit) => (Exit.isSuccess(exit) ? closeLater : close))
         )
       )
   }

@@ -1,6 +1,7 @@
 /** From what the protocol package and the server say to a `MysqlError`. */
-import { symbolOf } from "@effect-mysql/protocol/ErrorCode"
+
 import type { AuthError } from "@effect-mysql/protocol/connect/AuthPlugin"
+import { symbolOf } from "@effect-mysql/protocol/ErrorCode"
 import type { ProtocolError } from "@effect-mysql/protocol/ProtocolError"
 import type { Err } from "@effect-mysql/protocol/reply/Err"
 import type { DecodeError } from "@effect-mysql/protocol/value/DecodeError"
@@ -8,22 +9,16 @@ import type { ParameterError } from "@effect-mysql/protocol/value/Parameter"
 import * as MysqlError from "../MysqlError.ts"
 
 export const protocol = (cause: ProtocolError): MysqlError.MysqlError =>
-  MysqlError.make(
-    new MysqlError.ProtocolError({ phase: cause.phase, expected: cause.expected, got: cause.got, cause })
-  )
+  MysqlError.make(new MysqlError.ProtocolError({ phase: cause.phase, expected: cause.expected, got: cause.got, cause }))
 
 export const decode = (cause: DecodeError): MysqlError.MysqlError =>
-  MysqlError.make(
-    new MysqlError.DecodeError({ column: cause.column, type: cause.type, problem: cause.problem, cause })
-  )
+  MysqlError.make(new MysqlError.DecodeError({ column: cause.column, type: cause.type, problem: cause.problem, cause }))
 
 export const parameter = (cause: ParameterError): MysqlError.MysqlError =>
   MysqlError.make(new MysqlError.ParameterError({ parameter: cause.parameter, message: cause.message, cause }))
 
 export const auth = (cause: AuthError): MysqlError.MysqlError =>
-  MysqlError.make(
-    new MysqlError.LoginError({ errno: undefined, plugin: cause.plugin, problem: cause.message, cause })
-  )
+  MysqlError.make(new MysqlError.LoginError({ errno: undefined, plugin: cause.plugin, problem: cause.message, cause }))
 
 export const login = (err: Err, plugin: string): MysqlError.MysqlError =>
   MysqlError.make(

@@ -43,7 +43,7 @@ const loginCollation = 45
 const auxiliaryConnectTimeout = Duration.seconds(10)
 
 /** One packet of the conversation before the command phase. */
-const readPacket = Effect.fnUntraced(function*(transport: TransportConnection, parser: Packet.Parser) {
+const readPacket = Effect.fnUntraced(function* (transport: TransportConnection, parser: Packet.Parser) {
   while (!parser.next()) {
     if (parser.error !== undefined) return yield* failures.protocol(parser.error)
     const chunks = yield* transport.pull
@@ -54,19 +54,31 @@ const readPacket = Effect.fnUntraced(function*(transport: TransportConnection, p
 
 const orProtocolError = Effect.mapError(failures.protocol)
 
-const readGreeting = Effect.fnUntraced(function*(transport: TransportConnection, parser: Packet.Parser, address: string) {
+const readGreeting = Effect.fnUntraced(function* (
+  transport: TransportConnection,
+  parser: Packet.Parser,
+  address: string
+) {
   const bytes = yield* readPacket(transport, parser)
   if (bytes[0] === 0xff) {
     const err = yield* Effect.fromResult(Err.decode(bytes)).pipe(orProtocolError)
     return yield* MysqlError.make(
-      new MysqlError.ConnectError({ address, problem: `${err.message} (${err.errno})`, cause: failures.server(err, "") })
+      new MysqlError.ConnectError({
+        address,
+        problem: `${err.message} (${err.errno})`,
+        cause: failures.server(err, "")
+      })
     )
   }
   return yield* Effect.fromResult(Greeting.decode(bytes)).pipe(orProtocolError)
 })
 
 /** Whether to speak TLS; a server that cannot, where it has to, is refused before the user's name is sent. */
-const wantsTls = (config: Resolved, transport: TransportConnection, offered: boolean): Effect.Effect<boolean, MysqlError.MysqlError> => {
+const wantsTls = (
+  config: Resolved,
+  transport: TransportConnection,
+  offered: boolean
+): Effect.Effect<boolean, MysqlError.MysqlError> => {
   const { mode } = config.tls
   if (mode === "disabled") return Effect.succeed(false)
   // Nobody listens on a unix socket; encrypting it is for those who ask for it.
@@ -74,11 +86,13 @@ const wantsTls = (config: Resolved, transport: TransportConnection, offered: boo
   return offered
     ? Effect.succeed(true)
     : Effect.fail(
-      MysqlError.make(new MysqlError.TlsError({ problem: `the server does not offer TLS, and the mode is "${mode}"` }))
-    )
+        MysqlError.make(
+          new MysqlError.TlsError({ problem: `the server does not offer TLS, and the mode is "${mode}"` })
+        )
+      )
 }
 
-const authenticate = Effect.fnUntraced(function*(
+const authenticate = Effect.fnUntraced(function* (
   transport: TransportConnection,
   parser: Packet.Parser,
   capabilities: Capabilities.Capabilities,
@@ -134,8 +148,8 @@ export const setUpStatements = (config: Resolved, product: Greeting.Greeting["pr
     ...(config.autocommit === "server" ? [] : [`autocommit=${config.autocommit ? 1 : 0}`]),
     "session_track_schema=ON",
     "session_track_state_change=ON",
-    ...Object.entries(config.sessionVariables).map(([name, value]) =>
-      `${Literal.identifier(name)}=${typeof value === "number" ? value : text(value)}`
+    ...Object.entries(config.sessionVariables).map(
+      ([name, value]) => `${Literal.identifier(name)}=${typeof value === "number" ? value : text(value)}`
     )
   ]
   return [
@@ -147,7 +161,7 @@ export const setUpStatements = (config: Resolved, product: Greeting.Greeting["pr
 }
 
 /** Sends several statements in one flight and reads all replies. */
-export const flight = Effect.fnUntraced(function*(
+export const flight = Effect.fnUntraced(function* (
   transport: TransportConnection,
   parser: Packet.Parser,
   capabilities: Capabilities.Capabilities,
@@ -172,7 +186,7 @@ export const flight = Effect.fnUntraced(function*(
   return replies
 })
 
-const setUp = Effect.fnUntraced(function*(
+const setUp = Effect.fnUntraced(function* (
   config: Resolved,
   greeting: Greeting.Greeting,
   transport: TransportConnection,
@@ -194,7 +208,7 @@ const setUp = Effect.fnUntraced(function*(
   }
 })
 
-const connectAndLogIn = Effect.fnUntraced(function*(config: Resolved) {
+const connectAndLogIn = Effect.fnUntraced(function* (config: Resolved) {
   const address = addressOf(config.target)
   const transport = yield* (yield* Transport).connect(config.target)
   const parser = Packet.makeParser({ maxPacketBytes: preLoginPacketBytes })
@@ -204,8 +218,10 @@ const connectAndLogIn = Effect.fnUntraced(function*(config: Resolved) {
   const { Flag } = Capabilities
   const capabilities = Capabilities.negotiate(
     greeting.capabilities,
-    (withTls ? Flag.SSL : 0) | (config.database === undefined ? 0 : Flag.CONNECT_WITH_DB) |
-      (config.foundRows ? Flag.FOUND_ROWS : 0) | (config.multiStatements ? Flag.MULTI_STATEMENTS : 0)
+    (withTls ? Flag.SSL : 0) |
+      (config.database === undefined ? 0 : Flag.CONNECT_WITH_DB) |
+      (config.foundRows ? Flag.FOUND_ROWS : 0) |
+      (config.multiStatements ? Flag.MULTI_STATEMENTS : 0)
   )
   const head = { capabilities, maxPacketBytes: config.maxPacketBytes, collation: loginCollation }
   let sequence = 1
@@ -267,7 +283,8 @@ export const connect = (config: Resolved): Effect.Effect<Session, MysqlError.Mys
             cause: reason
           })
         )
-      )),
+      )
+    ),
     Effect.timeoutOrElse({
       duration: config.connectTimeout,
       orElse: () =>
@@ -286,8 +303,9 @@ export const connect = (config: Resolved): Effect.Effect<Session, MysqlError.Mys
 /** The same server and user, by the address that was really reached, for a second line beside an open one. */
 export const beside = (config: Resolved, session: Session): Resolved => {
   const { target } = session.transport
-  const named = "host" in config.target && config.tls.servername === undefined
-    ? { ...config.tls, servername: config.target.host }
-    : config.tls
+  const named =
+    "host" in config.target && config.tls.servername === undefined
+      ? { ...config.tls, servername: config.target.host }
+      : config.tls
   return { ...config, target, tls: named, database: undefined, connectTimeout: auxiliaryConnectTimeout }
 }

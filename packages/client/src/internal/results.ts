@@ -11,18 +11,20 @@ const described = new WeakMap<ReadonlyArray<Column>, ReadonlyArray<Field>>()
 export const fieldsOf = (columns: ReadonlyArray<Column>): ReadonlyArray<Field> => {
   let fields = described.get(columns)
   if (fields === undefined) {
-    fields = columns.map((column): Field => ({
-      name: column.name,
-      table: column.table,
-      database: column.database,
-      originalName: column.originalName,
-      originalTable: column.originalTable,
-      type: nameOf(column),
-      nullable: (column.flags & ColumnFlag.NOT_NULL) === 0,
-      length: column.length,
-      decimals: column.decimals,
-      flags: column.flags
-    }))
+    fields = columns.map(
+      (column): Field => ({
+        name: column.name,
+        table: column.table,
+        database: column.database,
+        originalName: column.originalName,
+        originalTable: column.originalTable,
+        type: nameOf(column),
+        nullable: (column.flags & ColumnFlag.NOT_NULL) === 0,
+        length: column.length,
+        decimals: column.decimals,
+        flags: column.flags
+      })
+    )
     described.set(columns, fields)
   }
   return fields

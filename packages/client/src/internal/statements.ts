@@ -20,7 +20,12 @@ export interface Prepared {
   readonly id: number
   readonly parameterCount: number
   readonly columns: ReadonlyArray<Column>
+  /** The types that the server knows, while nothing is pending. */
   boundTypes: BoundTypes | undefined
+  /** The types of the last execution, whether it is over or not. */
+  lastTypes: BoundTypes | undefined
+  /** Executions that are not over: each of them sends its types, since the one before it may yet be called off. */
+  pending: number
 }
 
 /** One way to read the rows of a statement. */
@@ -42,6 +47,8 @@ export class Statement {
   readonly plain: boolean
   readonly killable: boolean
   prepared: Prepared | undefined = undefined
+  /** When it was used last, as a count of all uses. */
+  lastUse = 0
   /** The statement as a command: what goes as text goes out in the same bytes each time. */
   private command: Buffer | undefined = undefined
   /** The server cannot prepare it: it goes as text from now on. */
@@ -86,8 +93,8 @@ export class Statement {
   }
 
   remember(protocol: Protocol, rows: Omit<RowDecoder.RowOptions, "protocol">, metadata: Metadata): void {
-    const known = this.slots.find((slot) =>
-      slot.protocol === protocol && slot.shape === rows.shape && slot.decoding === rows.decoding
+    const known = this.slots.find(
+      (slot) => slot.protocol === protocol && slot.shape === rows.shape && slot.decoding === rows.decoding
     )
     if (known !== undefined) {
       known.metadata = metadata
@@ -105,11 +112,12 @@ export class Statement {
   }
 }
 
+/** Statements by their text. */
 export class StatementCache {
   private readonly statements = new Map<string, Statement>()
   private readonly capacity: number
   private readonly close: (id: number) => void
-  private newest: Statement | undefined = undefined
+  private uses = 0
 
   /** `close` frees a prepared statement on the server. */
   constructor(capacity: number, close: (id: number) => void) {
@@ -118,19 +126,13 @@ export class StatementCache {
   }
 
   get(sql: string): Statement {
-    const known = this.statements.get(sql)
-    if (known !== undefined) {
-      if (known !== this.newest) {
-        this.statements.delete(sql)
-        this.statements.set(sql, known)
-        this.newest = known
-      }
-      return known
+    let statement = this.statements.get(sql)
+    if (statement === undefined) {
+      if (this.statements.size >= this.capacity) this.forgetOldest()
+      statement = new Statement(sql)
+      this.statements.set(sql, statement)
     }
-    const statement = new Statement(sql)
-    this.statements.set(sql, statement)
-    this.newest = statement
-    if (this.statements.size > this.capacity) this.forgetOldest()
+    statement.lastUse = ++this.uses
     return statement
   }
 
@@ -144,13 +146,16 @@ export class StatementCache {
     for (const statement of this.statements.values()) this.discard(statement)
   }
 
-  discard(statement: Statement): void {
+  private discard(statement: Statement): void {
     if (statement.prepared !== undefined) this.close(statement.prepared.id)
     statement.prepared = undefined
   }
 
   private forgetOldest(): void {
-    const oldest = this.statements.values().next().value
+    let oldest: Statement | undefined
+    for (const statement of this.statements.values()) {
+      if (oldest === undefined || statement.lastUse < oldest.lastUse) oldest = statement
+    }
     if (oldest === undefined) return
     this.statements.delete(oldest.sql)
     this.discard(oldest)

@@ -1,7 +1,5 @@
 /** Where a server listens. */
-export type Target =
-  | { readonly host: string; readonly port: number }
-  | { readonly socketPath: string }
+export type Target = { readonly host: string; readonly port: number } | { readonly socketPath: string }
 
 /** A target as people write it. */
 export const addressOf = (target: Target): string =>

@@ -51,28 +51,71 @@ const unsignedFlag = 0x8000
  */
 export const encode = (execute: Execute): Result.Result<Encoded, ParameterError> => {
   const { boundTypes, parameters } = execute
-  const writer = new Writer(16 + parameters.length * 16).u8(code).u32(execute.statementId).u8(0).u32(1)
-  if (parameters.length === 0) return Result.succeed({ bytes: Packet.seal(writer), boundTypes: [] })
+  const count = parameters.length
+  const writer = new Writer(16 + count * 16).u8(code).u32(execute.statementId).u8(0).u32(1)
+  if (count === 0) return Result.succeed({ bytes: Packet.seal(writer), boundTypes: [] })
   try {
-    // Not `map`, which steps over what is missing in an array with gaps.
-    const values = Array.from(parameters, (value, index) => classify(value, index, execute.offsetMinutes))
-    const types = values.map((value, index) => typeOf(value) ?? boundTypes?.[index] ?? ColumnType.NULL)
+    const values: Array<Parameter> = []
+    const types: Array<number> = []
+    let known = boundTypes?.length === count
+    for (let index = 0; index < count; index++) {
+      const value = classify(parameters[index], index, execute.offsetMinutes)
+      const type = typeOf(value) ?? boundTypes?.[index] ?? ColumnType.NULL
+      known &&= type === boundTypes![index]
+      values.push(value)
+      types.push(type)
+    }
     const bitmap = writer.size
-    writer.zeros((values.length + 7) >> 3)
-    const known = boundTypes !== undefined && boundTypes.length === types.length &&
-      types.every((type, index) => type === boundTypes[index])
-    writer.u8(known ? 0 : 1)
+    writer.zeros((count + 7) >> 3).u8(known ? 0 : 1)
     if (!known) for (const type of types) writer.u16(type)
-    for (let index = 0; index < values.length; index++) {
+    for (let index = 0; index < count; index++) {
       const value = values[index]!
       if (value._tag === "Null") writer.orPatch(bitmap + (index >> 3), 1 << (index & 7))
       else write(writer, value)
     }
-    return Result.succeed({ bytes: Packet.seal(writer), boundTypes: known ? boundTypes : types })
+    return Result.succeed({ bytes: Packet.seal(writer), boundTypes: known ? boundTypes! : types })
   } catch (error) {
     if (error instanceof ParameterError) return Result.fail(error)
     throw error
   }
+}
+
+/**
+ * The types after another execution: NULL tells nothing about the type that the server has derived.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const remembered = (earlier: BoundTypes | undefined, latest: BoundTypes): BoundTypes =>
+  earlier !== undefined && latest.includes(ColumnType.NULL)
+    ? latest.map((type, index) => (type === ColumnType.NULL ? (earlier[index] ?? type) : type))
+    : latest
+
+const textTypes: ReadonlySet<number> = new Set([ColumnType.VAR_STRING, ColumnType.BLOB])
+
+/**
+ * Whether a statement has to be prepared anew before it is executed with these values. MySQL (from 8.0.22 on) takes a
+ * string for a parameter of any type and converts it to the type that it derived from an earlier execution: after a
+ * number, `SELECT ?` with `'b'` would give 0. Every other change of type it notices itself.
+ *
+ * @since 0.1.0
+ * @category predicates
+ */
+export const wouldConvert = (earlier: BoundTypes | undefined, parameters: ReadonlyArray<unknown>): boolean => {
+  if (earlier === undefined) return false
+  for (let index = 0; index < parameters.length; index++) {
+    const value = parameters[index]
+    const type = earlier[index]
+    if (
+      type !== undefined &&
+      type !== ColumnType.NULL &&
+      !textTypes.has(type) &&
+      (typeof value === "string" || ArrayBuffer.isView(value))
+    ) {
+      return true
+    }
+  }
+  return false
 }
 
 /** `undefined` for NULL, which goes with any type. */

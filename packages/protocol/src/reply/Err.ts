@@ -44,5 +44,4 @@ export const decode = (bytes: Uint8Array): Result.Result<Err, ProtocolError> =>
  * @since 0.1.0
  * @category encoding
  */
-export const encode = (err: Err): Writer =>
-  new Writer().u8(0xff).u16(err.errno).text(`#${err.sqlState}${err.message}`)
+export const encode = (err: Err): Writer => new Writer().u8(0xff).u16(err.errno).text(`#${err.sqlState}${err.message}`)

@@ -134,9 +134,10 @@ export class Reply {
   }
 
   private row(bytes: Buffer, start: number, end: number): void {
+    if (end === start) noPacketIsEmpty("a row")
     const first = bytes[start]
     if (first === 0xfe && this.isTerminator(end - start)) return this.terminator(bytes, start, end)
-    if (first === 0xff || end === start) return this.refusal(bytes, start, end)
+    if (first === 0xff) return this.refusal(bytes, start, end)
     if (this.discarding || this.decodeError !== undefined) return
     const { decoder } = this.metadata!
     try {
@@ -175,9 +176,7 @@ export class Reply {
 
   private first(parser: Parser): void {
     const { bytes, end, start } = parser
-    if (end === start) {
-      throw new ProtocolError({ phase: "reply", expected: "an answer to the command", got: "an empty packet" })
-    }
+    if (end === start) noPacketIsEmpty("an answer to the command")
     const header = bytes[start]!
     if (this.options.command === "prepare") {
       const reader = new Reader("prepare reply", bytes, start, end)
@@ -262,9 +261,10 @@ export class Reply {
   }
 
   private columnsComplete(parser: Parser): void {
-    const source = this.sourceBytes === parser.bytes && this.sourceStart >= 0
-      ? new Uint8Array(parser.bytes.subarray(this.sourceStart, parser.end))
-      : new Uint8Array(0)
+    const source =
+      this.sourceBytes === parser.bytes && this.sourceStart >= 0
+        ? new Uint8Array(parser.bytes.subarray(this.sourceStart, parser.end))
+        : new Uint8Array(0)
     const decoder = RowDecoder.make(this.columns, {
       ...this.options.rows,
       protocol: this.options.command === "query" ? "text" : "binary"
@@ -307,6 +307,10 @@ export class Reply {
     this.err = Err.read(reader)
     this.state = "done"
   }
+}
+
+const noPacketIsEmpty = (expected: string): never => {
+  throw new ProtocolError({ phase: "reply", expected, got: "an empty packet" })
 }
 
 const isDecodeError = (error: unknown): error is DecodeError =>

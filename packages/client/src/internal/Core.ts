@@ -1,0 +1,95 @@
+/**
+ * A connection from its first moment to its last, and what all views of it share: the open one, those of its
+ * reservations, and the pool's.
+ */
+import * as Command from "@effect-mysql/protocol/command/Command"
+import type { ReplyOptions } from "@effect-mysql/protocol/reply/Reply"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
+import type { Resolved } from "../MysqlConfig.ts"
+import type { Info } from "../MysqlConnection.ts"
+import type { MysqlError } from "../MysqlError.ts"
+import type { Canceller } from "./canceller.ts"
+import { Exchange } from "./Exchange.ts"
+import * as login from "./login.ts"
+import { StatementCache } from "./statements.ts"
+import { addressOf } from "./target.ts"
+
+const quitBound = Duration.seconds(1)
+
+/** What all views of one connection share. */
+export interface Core {
+  readonly config: Resolved
+  readonly session: login.Session
+  readonly exchange: Exchange
+  readonly statements: StatementCache
+  readonly info: Info
+  /** How rows come out where a statement does not say otherwise: made once, since decoders are kept with them. */
+  readonly rows: { readonly object: ReplyOptions["rows"]; readonly array: ReplyOptions["rows"] }
+  /** Since the last reset a statement ran that may have left something behind in the session. */
+  touched: boolean
+}
+
+/**
+ * Connects, logs in, and gives the connection to the scope: when it closes the session is ended politely where it is
+ * idle, and cut otherwise.
+ */
+export const open = (config: Resolved, canceller: Canceller): Effect.Effect<Core, MysqlError, Scope.Scope> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const services = yield* Effect.context<never>()
+      const runFork = Effect.runForkWith(services)
+      const session = yield* restore(Scope.provide(login.connect(config), scope)).pipe(
+        Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : Scope.close(scope, exit)))
+      )
+      const exchange: Exchange = new Exchange({
+        transport: session.transport,
+        parser: session.parser,
+        capabilities: session.capabilities,
+        status: session.status,
+        database: config.database,
+        cancellation: config.cancellation,
+        kill: (request) => canceller.kill(config, session, request),
+        runFork,
+        onLost: () => runFork(Scope.close(scope, Exit.void))
+      })
+      const core: Core = {
+        config,
+        session,
+        exchange,
+        statements: new StatementCache(config.statementCacheSize, (id) => exchange.ride(Command.closeStatement(id))),
+        info: describe(config, session),
+        rows: {
+          object: { shape: "object", decoding: config.decoding, offsetMinutes: config.offsetMinutes },
+          array: { shape: "array", decoding: config.decoding, offsetMinutes: config.offsetMinutes }
+        },
+        touched: false
+      }
+      yield* Effect.addFinalizer(() =>
+        Effect.andThen(
+          exchange.lost === undefined && exchange.quiet ? quit(session) : Effect.void,
+          Scope.close(scope, Exit.void)
+        )
+      )
+      return core
+    })
+  )
+
+const quit = (session: login.Session): Effect.Effect<void> =>
+  session.transport.write(Command.quit).pipe(Effect.ignore, Effect.timeoutOption(quitBound), Effect.asVoid)
+
+const describe = (config: Resolved, session: login.Session): Info => {
+  const { greeting, transport } = session
+  return {
+    product: greeting.product,
+    version: greeting.version,
+    connectionId: greeting.connectionId,
+    host: addressOf(transport.target),
+    authPlugin: session.authPlugin,
+    tls: transport.tls === undefined ? undefined : { ...transport.tls, verified: transport.secure === "verified" },
+    collation: config.collation
+  }
+}

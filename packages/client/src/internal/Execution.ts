@@ -1,0 +1,412 @@
+/**
+ * How a statement runs: as text or prepared, collected or streamed, on top of the exchange.
+ */
+import * as Command from "@effect-mysql/protocol/command/Command"
+import * as Execute from "@effect-mysql/protocol/command/Execute"
+import { type Metadata, Reply, type ReplyOptions } from "@effect-mysql/protocol/reply/Reply"
+import { ServerStatus } from "@effect-mysql/protocol/ServerStatus"
+import * as Literal from "@effect-mysql/protocol/value/Literal"
+import type { SqlMode } from "@effect-mysql/protocol/value/Placeholders"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as Stream from "effect/Stream"
+import type { Params, QueryOptions, QueryResult } from "../MysqlConnection.ts"
+import * as MysqlError from "../MysqlError.ts"
+import type { Core } from "./Core.ts"
+import { type Entry, failureOf, make as makeEntry, type Owner } from "./Entry.ts"
+import * as failures from "./failures.ts"
+import * as results from "./results.ts"
+import type { Prepared, Protocol, Statement } from "./statements.ts"
+
+export type Rows = ReplyOptions["rows"]
+/** Reads a complete reply. */
+export type Finish<A> = (entry: Entry) => Effect.Effect<A, MysqlError.MysqlError>
+
+const needReprepare: ReadonlySet<number> = new Set([1243, 1615])
+const cannotPrepare = 1295
+const tooManyPrepared = 1461
+
+/** The statements of one view: of everybody, or of the one who has reserved the connection. */
+export class Execution {
+  private readonly core: Core
+  private readonly owner: Owner | undefined
+
+  constructor(core: Core, owner: Owner | undefined) {
+    this.core = core
+    this.owner = owner
+  }
+
+  /** With the bound of the call or of the connection. */
+  bounded<A>(
+    options: QueryOptions | undefined,
+    effect: Effect.Effect<A, MysqlError.MysqlError>
+  ): Effect.Effect<A, MysqlError.MysqlError> {
+    const duration = options?.timeout ?? this.core.config.statementTimeout
+    return duration === undefined
+      ? effect
+      : Effect.timeoutOrElse(effect, {
+          duration,
+          orElse: () => Effect.fail(MysqlError.make(new MysqlError.StatementTimeout({ by: "client" })))
+        })
+  }
+
+  rows(options: QueryOptions | undefined): Rows {
+    const shape = options?.rows ?? "object"
+    return options?.decoding === undefined
+      ? this.core.rows[shape]
+      : { shape, decoding: options.decoding, offsetMinutes: this.core.config.offsetMinutes }
+  }
+
+  private get sqlMode(): SqlMode {
+    const { status } = this.core.exchange
+    return {
+      noBackslashEscapes: (status & ServerStatus.noBackslashEscapes) !== 0,
+      ansiQuotes: (status & ServerStatus.ansiQuotes) !== 0
+    }
+  }
+
+  /** Prepared where there are parameters and nothing speaks against it. */
+  run<A>(
+    statement: Statement,
+    params: Params,
+    options: QueryOptions | undefined,
+    finish: Finish<A>
+  ): Effect.Effect<A, MysqlError.MysqlError> {
+    return this.goesAsText(statement, params, options)
+      ? this.runText(statement, params, this.rows(options), finish)
+      : this.runPrepared(statement, params, this.rows(options), finish)
+  }
+
+  private goesAsText(statement: Statement, params: Params, options: QueryOptions | undefined): boolean {
+    return params.length === 0 || statement.textOnly || !(options?.prepare ?? this.core.config.prepare)
+  }
+
+  /** One or several statements as text; several are allowed for this one time. */
+  runScript<A>(
+    statement: Statement,
+    params: Params,
+    options: QueryOptions | undefined,
+    finish: Finish<A>
+  ): Effect.Effect<A, MysqlError.MysqlError> {
+    const rows = this.rows(options)
+    const entry = this.textEntry(statement, params, rows, false)
+    if (Result.isFailure(entry)) return Effect.fail(entry.failure)
+    const single = this.core.config.multiStatements || !statement.templateFor(this.sqlMode).severalStatements
+    return this.core.exchange.run(
+      single ? entry.success : this.asSeveral(entry.success),
+      this.finishing(statement, "text", rows, finish)
+    )
+  }
+
+  /** Switched on, used and switched off in one piece. */
+  private asSeveral(entry: Entry): Entry {
+    const { bytes, frames, killable, owner, reply, sql } = entry
+    return makeEntry({
+      bytes: Buffer.concat([Command.setMultiStatements(true), bytes, Command.setMultiStatements(false)]),
+      replies: [this.plainReply(), reply, this.plainReply()],
+      reply,
+      frames,
+      killable,
+      owner,
+      sql
+    })
+  }
+
+  /** Commands that answer OK and nothing else, sent in one piece. */
+  plain(commands: ReadonlyArray<Buffer>, sql: string = ""): Effect.Effect<void, MysqlError.MysqlError> {
+    return Effect.suspend(() => {
+      const replies = commands.map(() => this.plainReply())
+      const entry = makeEntry({
+        bytes: commands.length === 1 ? commands[0]! : Buffer.concat(commands),
+        reply: replies[0]!,
+        replies,
+        frames: 1,
+        owner: this.owner,
+        sql
+      })
+      return this.core.exchange.run(entry, succeeded)
+    })
+  }
+
+  runText<A>(
+    statement: Statement,
+    params: Params,
+    rows: Rows,
+    finish: Finish<A>
+  ): Effect.Effect<A, MysqlError.MysqlError> {
+    const entry = this.textEntry(statement, params, rows, false)
+    return Result.isFailure(entry)
+      ? Effect.fail(entry.failure)
+      : this.core.exchange.run(entry.success, this.finishing(statement, "text", rows, finish))
+  }
+
+  private textEntry(
+    statement: Statement,
+    params: Params,
+    rows: Rows,
+    exclusive: boolean
+  ): Result.Result<Entry, MysqlError.MysqlError> {
+    let bytes: Buffer
+    if (params.length === 0) {
+      bytes = statement.asCommand
+    } else {
+      const { sqlMode } = this
+      const { offsetMinutes } = this.core.config
+      const text = Literal.interpolate(statement.templateFor(sqlMode), params, { sqlMode, offsetMinutes })
+      if (Result.isFailure(text)) return Result.fail(failures.parameter(text.failure))
+      bytes = Command.query(text.success)
+    }
+    if (!statement.plain) this.core.touched = true
+    return Result.succeed(
+      makeEntry({
+        bytes,
+        reply: this.reply("query", statement, rows),
+        owner: this.owner,
+        exclusive,
+        killable: statement.killable,
+        sql: statement.sql
+      })
+    )
+  }
+
+  /** Prepares the statement first where that has not been done, or where the server has forgotten it. */
+  runPrepared<A>(
+    statement: Statement,
+    params: Params,
+    rows: Rows,
+    finish: Finish<A>
+  ): Effect.Effect<A, MysqlError.MysqlError> {
+    const prepared = this.usable(statement, params)
+    if (prepared === undefined) {
+      return Effect.matchEffect(this.prepareStatement(statement), {
+        onSuccess: () => this.runPrepared(statement, params, rows, finish),
+        onFailure: (error) => this.asTextAfter(error, statement, params, rows, finish)
+      })
+    }
+    const entry = this.executeEntry(statement, params, rows, false)
+    if (Result.isFailure(entry)) return Effect.fail(entry.failure)
+    const finishing = this.finishing(statement, "binary", rows, finish)
+    return this.core.exchange.run(entry.success, (completed) => {
+      const { err } = completed.reply
+      if (err === undefined || !needReprepare.has(err.errno)) return finishing(completed)
+      // Nothing ran. Another execution may have prepared it again already.
+      if (statement.prepared === prepared) statement.prepared = undefined
+      return this.rerun(statement, params, rows, finish)
+    })
+  }
+
+  /** The prepared statement, unless the server would bend these values to the types of earlier ones. */
+  private usable(statement: Statement, params: Params): Prepared | undefined {
+    const { prepared } = statement
+    if (prepared === undefined || this.core.info.product !== "mysql") return prepared
+    if (!Execute.wouldConvert(prepared.lastTypes, params)) return prepared
+    statement.prepared = undefined
+    this.core.exchange.ride(Command.closeStatement(prepared.id))
+    return undefined
+  }
+
+  /** Once more, and this time whatever the server says is the result. */
+  private rerun<A>(
+    statement: Statement,
+    params: Params,
+    rows: Rows,
+    finish: Finish<A>
+  ): Effect.Effect<A, MysqlError.MysqlError> {
+    return Effect.flatMap(statement.prepared === undefined ? this.prepareStatement(statement) : Effect.void, () => {
+      const entry = this.executeEntry(statement, params, rows, false)
+      return Result.isFailure(entry)
+        ? Effect.fail(entry.failure)
+        : this.core.exchange.run(entry.success, this.finishing(statement, "binary", rows, finish))
+    })
+  }
+
+  /** Some statements cannot be prepared, and a server has room for so many: then nothing has run, and text does it. */
+  private asTextAfter<A>(
+    error: MysqlError.MysqlError,
+    statement: Statement,
+    params: Params,
+    rows: Rows,
+    finish: Finish<A>
+  ): Effect.Effect<A, MysqlError.MysqlError> {
+    return this.recoverable(error, statement) ? this.runText(statement, params, rows, finish) : Effect.fail(error)
+  }
+
+  private recoverable(error: MysqlError.MysqlError, statement: Statement): boolean {
+    const { reason } = error
+    if (reason._tag !== "ServerError") return false
+    if (reason.errno === cannotPrepare) statement.textOnly = true
+    else if (reason.errno === tooManyPrepared) this.core.statements.closePrepared()
+    else return false
+    return true
+  }
+
+  private executeEntry(
+    statement: Statement,
+    params: Params,
+    rows: Rows,
+    exclusive: boolean
+  ): Result.Result<Entry, MysqlError.MysqlError> {
+    const prepared = statement.prepared!
+    const arity = Literal.checkArity(prepared.parameterCount, params.length)
+    if (arity !== undefined) return Result.fail(failures.parameter(arity))
+    const encoded = Execute.encode({
+      statementId: prepared.id,
+      parameters: params,
+      boundTypes: prepared.pending === 0 ? prepared.boundTypes : undefined,
+      offsetMinutes: this.core.config.offsetMinutes
+    })
+    if (Result.isFailure(encoded)) return Result.fail(failures.parameter(encoded.failure))
+    const { boundTypes, bytes } = encoded.success
+    const reply = this.reply("execute", statement, rows)
+    if (!statement.plain) this.core.touched = true
+    prepared.pending++
+    prepared.lastTypes = Execute.remembered(prepared.lastTypes, boundTypes)
+    return Result.succeed(
+      makeEntry({
+        bytes,
+        reply,
+        owner: this.owner,
+        exclusive,
+        killable: statement.killable,
+        sql: statement.sql,
+        settled: (replied) => {
+          prepared.pending--
+          prepared.boundTypes = replied && reply.err === undefined ? boundTypes : undefined
+        }
+      })
+    )
+  }
+
+  prepareStatement(statement: Statement): Effect.Effect<void, MysqlError.MysqlError> {
+    const reply = this.reply("prepare", statement, this.core.rows.object)
+    const entry = makeEntry({ bytes: Command.prepare(statement.sql), reply, owner: this.owner, sql: statement.sql })
+    return this.core.exchange.run(entry, (completed) => {
+      const error = failureOf(completed)
+      if (error !== undefined) return Effect.fail(error)
+      const { parameterCount, statementId } = reply.prepared!
+      // Two fibers may have prepared the same text at once: the first one is kept.
+      if (statement.prepared !== undefined) {
+        this.core.exchange.ride(Command.closeStatement(statementId))
+      } else {
+        statement.forgetColumns("binary")
+        statement.prepared = {
+          id: statementId,
+          parameterCount,
+          columns: reply.metadata?.columns ?? [],
+          boundTypes: undefined,
+          lastTypes: undefined,
+          pending: 0
+        }
+      }
+      return Effect.void
+    })
+  }
+
+  private reply(command: ReplyOptions["command"], statement: Statement | undefined, rows: Rows): Reply {
+    const protocol: Protocol = command === "execute" ? "binary" : "text"
+    return new Reply({
+      command,
+      capabilities: this.core.session.capabilities,
+      rows,
+      metadata: command === "prepare" || command === "plain" ? undefined : statement?.metadata(protocol, rows)
+    })
+  }
+
+  private plainReply(): Reply {
+    return this.reply("plain", undefined, this.core.rows.array)
+  }
+
+  private finishing<A>(statement: Statement, protocol: Protocol, rows: Rows, finish: Finish<A>): Finish<A> {
+    return (entry) => {
+      const metadata = entry.reply.results[0]?.metadata
+      if (metadata !== undefined) learn(statement, protocol, rows, metadata)
+      const error = failureOf(entry)
+      return error === undefined ? finish(entry) : Effect.fail(error)
+    }
+  }
+
+  // ---- streams -----------------------------------------------------------------------------------------------------
+
+  stream<A>(
+    find: () => Statement,
+    params: Params,
+    options: QueryOptions | undefined,
+    pinned: boolean = false
+  ): Stream.Stream<A, MysqlError.MysqlError> {
+    return Stream.scoped(
+      Stream.fromPull(
+        Effect.gen({ self: this }, function* () {
+          const statement = find()
+          const rows = this.rows(options)
+          const entry = yield* this.streamEntry(statement, params, rows, options, pinned)
+          const { exchange } = this.core
+          yield* Effect.addFinalizer(() => exchange.abandon(entry))
+          yield* exchange.open(entry)
+          const { reply } = entry
+          const pull: Effect.Effect<readonly [A, ...Array<A>], MysqlError.MysqlError | Cause.Done<void>> =
+            Effect.suspend(() => {
+              if (reply.rows.length > 0) return Effect.succeed(reply.takeRows() as [A, ...Array<A>])
+              // Rows of a set that ended in the same bytes were moved there.
+              const ended = reply.results[0]
+              if (ended !== undefined && ended.rows.length > 0 && !taken) {
+                taken = true
+                return Effect.succeed(ended.rows as unknown as [A, ...Array<A>])
+              }
+              const error = failureOf(entry)
+              if (error !== undefined) return Effect.fail(error)
+              if (entry.state === "done") {
+                if (ended?.metadata !== undefined) learn(statement, protocolOf(entry), rows, ended.metadata)
+                return Cause.done()
+              }
+              return Effect.flatMap(exchange.advance(entry), () => pull)
+            })
+          let taken = false
+          return pull
+        })
+      )
+    )
+  }
+
+  private streamEntry(
+    statement: Statement,
+    params: Params,
+    rows: Rows,
+    options: QueryOptions | undefined,
+    pinned: boolean
+  ): Effect.Effect<Entry, MysqlError.MysqlError> {
+    if (!pinned && this.goesAsText(statement, params, options))
+      return Effect.fromResult(this.textEntry(statement, params, rows, true))
+    const execute = Effect.suspend(() => Effect.fromResult(this.executeEntry(statement, params, rows, true)))
+    if (this.usable(statement, params) !== undefined) return execute
+    return Effect.matchEffect(this.prepareStatement(statement), {
+      onSuccess: () => execute,
+      onFailure: (error) =>
+        this.recoverable(error, statement)
+          ? Effect.fromResult(this.textEntry(statement, params, rows, true))
+          : Effect.fail(error)
+    })
+  }
+}
+
+/** Remembers what the rows look like, for the next time. */
+const learn = (statement: Statement, protocol: Protocol, rows: Rows, metadata: Metadata): void => {
+  if (statement.metadata(protocol, rows) === metadata) return
+  statement.forgetColumns(protocol)
+  statement.remember(protocol, rows, metadata)
+}
+
+/** COM_STMT_EXECUTE is 0x17; the first byte behind the header tells the command. */
+const protocolOf = (entry: Entry): Protocol => (entry.bytes[4] === 0x17 ? "binary" : "text")
+
+/** The first result. */
+export const collectFirst = <A>(entry: Entry): Effect.Effect<QueryResult<A>> =>
+  Effect.succeed(results.collect<A>(entry.reply.results[0]!))
+
+export const collectAll = <A>(entry: Entry): Effect.Effect<ReadonlyArray<QueryResult<A>>> =>
+  Effect.succeed(entry.reply.results.map((set) => results.collect<A>(set)))
+
+const succeeded: Finish<void> = (entry) => {
+  const error = failureOf(entry)
+  return error === undefined ? Effect.void : Effect.fail(error)
+}
