@@ -101,24 +101,19 @@ export const connect = async (target: Target): Promise<Contestant> => {
             }
           })
         ),
+      // Reserved for the whole round: the peers have their connection to themselves, too.
       transaction: (turns, reader) =>
-        Effect.runPromise(
-          Effect.gen(function* () {
-            for (let turn = 0; turn < turns; turn++) {
-              const id = accountId(turn)
-              yield* Effect.scoped(
-                Effect.gen(function* () {
-                  const session = yield* connection.reserve
-                  yield* session.begin()
-                  const { rows } = yield* session.query<Balance>(sql.balance, [id])
-                  const { affectedRows } = yield* session.query(sql.deposit, [id])
-                  yield* session.commit
-                  reader.transaction(rows[0]!, affectedRows)
-                })
-              )
-            }
-          })
-        )
+        Effect.gen(function* () {
+          const session = yield* connection.reserve
+          for (let turn = 0; turn < turns; turn++) {
+            const id = accountId(turn)
+            yield* session.begin()
+            const { rows } = yield* session.query<Balance>(sql.balance, [id])
+            const { affectedRows } = yield* session.query(sql.deposit, [id])
+            yield* session.commit
+            reader.transaction(rows[0]!, affectedRows)
+          }
+        }).pipe(Effect.scoped, Effect.runPromise)
     }
   }
 }
