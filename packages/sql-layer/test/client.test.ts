@@ -61,7 +61,7 @@ onEachServer((it, product) => {
       const layer = MysqlClient.layerConfig({
         url: Config.Redacted("DATABASE_URL"),
         maxConnections: Config.Int("DATABASE_CONNECTIONS"),
-        poolName: Config.succeed("mine")
+        statementCacheSize: Config.succeed(7)
       })
       const provide = (values: Record<string, unknown>) =>
         Effect.provide(
@@ -69,7 +69,7 @@ onEachServer((it, product) => {
           Layer.provide(layer, ConfigProvider.layer(ConfigProvider.fromUnknown(values)))
         )
       const config = yield* provide({ DATABASE_URL: Redacted.value(url), DATABASE_CONNECTIONS: "3" })
-      expect(config).toMatchObject({ maxConnections: 3, poolName: "mine" })
+      expect(config).toMatchObject({ maxConnections: 3, statementCacheSize: 7 })
       expect(Redacted.value(config.url!)).toBe(Redacted.value(url))
       const missing = yield* Effect.flip(provide({ DATABASE_URL: Redacted.value(url) }))
       expect(missing._tag).toBe("ConfigError")

@@ -17,6 +17,7 @@ import {
   kill,
   onEachServer,
   reasons,
+  recorder,
   runs,
   runsNoMore
 } from "./support.ts"
@@ -250,6 +251,31 @@ onEachServer((it) => {
         })
       )
       expect(ids[0]).toBe(ids[1])
+      expect(yield* balances(sql)).toEqual([1, 100, 100])
+    })
+  )
+
+  it.effect("an interrupted DDL had committed the transaction: nothing more runs in it, and that is told", () =>
+    Effect.gen(function* () {
+      const sql = yield* accounts
+      const other = yield* bystander
+      const { logged, warnings } = recorder()
+      yield* sql`CREATE TABLE IF NOT EXISTS in_use (id INT PRIMARY KEY) ENGINE = InnoDB`
+      const work = sql.withTransaction(
+        Effect.gen(function* () {
+          yield* sql`UPDATE accounts SET balance = 1 WHERE id = 1`
+          const waiting = yield* Effect.forkChild(sql`ALTER TABLE in_use ADD COLUMN interrupted_ddl INT`)
+          yield* runs(other, "interrupted_ddl")
+          yield* Fiber.interrupt(waiting)
+          yield* sql`UPDATE accounts SET balance = 2 WHERE id = 2`
+        })
+      )
+      const exit = yield* other.withTransaction(
+        Effect.andThen(other`SELECT * FROM in_use`, Effect.exit(Effect.provide(work, logged)))
+      )
+      expect(reasons(exit)).toEqual(["UnknownError"])
+      expect(failures(exit)[0]!.message).toContain("interrupted")
+      expect(warnings).toHaveLength(1)
       expect(yield* balances(sql)).toEqual([1, 100, 100])
     })
   )

@@ -244,7 +244,8 @@ export class Lease extends DriverConnection {
   private settle(): void {
     if (this.state._tag !== "Open" || this.inTransaction) return
     const message = "The transaction ended with a statement that was interrupted"
-    this.failed({ operation: "execute", sql: this.last, params: [] }, errors.make("connection", "execute", message))
+    const kind = statementText.neverCommits(this.last) ? "connection" : "unknown"
+    this.failed({ operation: "execute", sql: this.last, params: [] }, errors.make(kind, "execute", message))
   }
 
   private forget(): void {

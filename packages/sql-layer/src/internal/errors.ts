@@ -46,8 +46,8 @@ const ofBoth: Numbers = {
   lineEnded: [1053, 1077, 1079, 1080, 1152, 1154, 1155, 1156, 1157, 1158, 1159, 1160, 1161, 1184, 1189, 1190],
   authentication: [1045, 1251, 1275, 1524, 1698, 1820, 1862, 1873, 3159],
   authorization: [1044, 1095, 1131, 1132, 1142, 1143, 1211, 1227, 1370, 1410, 1419, 1792],
-  // What SQLSTATE 42 does not cover; 1052 has that of a constraint.
-  syntax: [1046, 1052, 1193, 1210, 1222, 1241, 1295],
+  // What SQLSTATE 42 does not cover; 1049 also ends a login, and 1052 has the state of a constraint.
+  syntax: [1046, 1049, 1052, 1193, 1210, 1222, 1241, 1295],
   unique: [1022, 1062, 1169, 1586, 1859],
   constraint: [1048, 1216, 1217, 1263, 1364, 1369, 1451, 1452, 1761, 1762],
   deadlock: [1213, 1614, 3058],
