@@ -1,0 +1,26 @@
+import { describe, expect, it } from "vitest"
+import * as Command from "../../src/command/Command.ts"
+
+describe("commands by the manual", () => {
+  it.each<[name: string, bytes: Buffer, expected: string]>([
+    ["COM_QUIT", Command.quit, "01000000" + "01"],
+    ["COM_PING", Command.ping, "01000000" + "0e"],
+    ["COM_RESET_CONNECTION", Command.resetConnection, "01000000" + "1f"],
+    ["COM_QUERY", Command.query("SELECT 1"), "09000000" + "03" + "53454c4543542031"],
+    ["COM_QUERY of nothing", Command.query(""), "01000000" + "03"],
+    ["COM_QUERY counts bytes, not characters", Command.query("ü😀"), "07000000" + "03" + "c3bcf09f9880"],
+    ["COM_STMT_PREPARE", Command.prepare("DO ?"), "05000000" + "16" + "444f203f"],
+    ["COM_INIT_DB", Command.initDatabase("shop"), "05000000" + "02" + "73686f70"],
+    ["COM_STMT_CLOSE", Command.closeStatement(0xfedcba98), "05000000" + "19" + "98badcfe"],
+    ["COM_SET_OPTION, several statements on", Command.setMultiStatements(true), "03000000" + "1b" + "0000"],
+    ["COM_SET_OPTION, several statements off", Command.setMultiStatements(false), "03000000" + "1b" + "0100"]
+  ])("%s", (_name, bytes, expected) => {
+    expect(bytes.toString("hex")).toBe(expected)
+  })
+
+  it.each([255, 256, 65_535, 65_536])("a text of %d bytes has its length in the header", (length) => {
+    const bytes = Command.query("x".repeat(length - 1))
+    expect(bytes.readUIntLE(0, 3)).toBe(length)
+    expect(bytes).toHaveLength(length + 4)
+  })
+})
