@@ -61,6 +61,7 @@ const main = Effect.fnUntraced(function* (flavour: Flavour.Flavour | undefined) 
   const screen = yield* Screen
   yield* screen.heading("A service over the cities of GeoNames (geonames.org, CC BY 4.0)")
   yield* Effect.flatMap(MysqlServer.MysqlServer, ({ provider }) => demo(origins[provider])).pipe(
+    Effect.onInterrupt(() => screen.line("Interrupted: cleaning up")),
     Effect.provide(services(flavour))
   )
 })

@@ -123,7 +123,8 @@ for (const shared of SharedServers.all) {
       it.effect("the example fails when what came back is not what went in", () =>
         Effect.gen(function* () {
           const cities = yield* Cities.Cities
-          const screen = Screen.Screen.layer({ write: () => undefined })
+          const lines: Array<string> = []
+          const screen = Screen.Screen.layer({ write: (text) => lines.push(text) })
           const failure = yield* demo("of the tests").pipe(
             Effect.provide(Layer.mergeAll(Checks.layer, GeoNames.layer(some), screen)),
             Effect.provideService(Cities.Cities, {
@@ -132,6 +133,10 @@ for (const shared of SharedServers.all) {
             }),
             Effect.flip
           )
+          expect(lines.filter((line) => line.includes("✗"))).toEqual([
+            "  ✗ 8,000 cities came back, each as it went in\n",
+            expect.stringContaining("The sums by country are those of the source")
+          ])
           expect(failure).toEqual(new ChecksFailed({ failed: 2 }))
         })
       )

@@ -40,15 +40,16 @@ for (const shared of SharedServers.all) {
     )
 
     it.live.each([
-      ["Ctrl-C", { signal: { name: "SIGINT", after: "40 %" } }],
-      ["a reader that goes away", { readUntil: "40 %" }]
+      ["Ctrl-C", { signal: { name: "SIGINT", after: "40 %" } }, /\nInterrupted: cleaning up\n$/],
+      ["a reader that goes away", { readUntil: "40 %" }, /40 %/]
     ] as const)(
       "%s in the middle ends it, and leaves nothing behind",
-      ([, options]) =>
+      ([, options, said]) =>
         Effect.gen(function* () {
           const server = yield* MysqlServer.MysqlServer
           const env = { MYSQL_TEST_URL: Redacted.value(server.url) }
           const { exitCode, stderr, stdout } = yield* run("demo.ts", { ...options, env, args: ["--no-install"] })
+          expect(stdout).toMatch(said)
           expect(stdout).not.toContain("Checks")
           expect({ exitCode, stderr }).toEqual({ exitCode: 130, stderr: "" })
           expect(yield* databases(server)).toBe(0)

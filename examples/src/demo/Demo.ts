@@ -37,7 +37,7 @@ export const demo = Effect.fnUntraced(function* (origin: string) {
   yield* duplicate
   yield* rollback
   yield* interruption
-  const left = yield* processes.running
+  const left = yield* processes.leftOver
   yield* checks.expect(left.length === 0, "Nothing is left running")
 
   const found = yield* checks.all

@@ -36,7 +36,7 @@ export const interruption = Effect.gen(function* () {
   const asked = yield* Clock.currentTimeMillis
   yield* Fiber.interrupt(query)
   const took = (yield* Clock.currentTimeMillis) - asked
-  const after = yield* processes.running
+  const after = yield* processes.leftOver
 
   for (const { connectionId, statement } of before) {
     const text = (statement ?? "").replace(/\s+/g, " ").trim()

@@ -20,6 +20,8 @@ export class Processes extends Context.Service<
   {
     /** The statements that run in this database now, but for the one that asks. */
     readonly running: Effect.Effect<ReadonlyArray<Process>, SqlError | Schema.SchemaError>
+    /** The same once nothing runs, or after a second: a server answers a moment before its list says that it is done. */
+    readonly leftOver: Effect.Effect<ReadonlyArray<Process>, SqlError | Schema.SchemaError>
   }
 >()("examples/Processes") {
   static readonly layer: Layer.Layer<Processes, never, SqlClient.SqlClient> = Layer.effect(
@@ -27,7 +29,7 @@ export class Processes extends Context.Service<
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
 
-      const running = SqlSchema.findAll({
+      const find = SqlSchema.findAll({
         Request: Schema.Void,
         Result: Process,
         execute: () => sql`
@@ -36,7 +38,13 @@ export class Processes extends Context.Service<
         `
       })
 
-      return Processes.of({ running: running() })
+      const running = find()
+      const leftOver = running.pipe(
+        Effect.tap((processes) => (processes.length === 0 ? Effect.void : Effect.sleep("10 millis"))),
+        Effect.repeat({ until: (processes) => processes.length === 0, times: 100 })
+      )
+
+      return Processes.of({ running, leftOver })
     })
   )
 }
