@@ -75,6 +75,41 @@ describe("types", () => {
   )
 })
 
+describe("what the server knows of the types", () => {
+  const [integer, text, bytes_, nothing] = [0x08, 0xfd, 0xfc, 0x06]
+
+  it.each<
+    [name: string, earlier: Execute.BoundTypes | undefined, latest: Execute.BoundTypes, expected: Execute.BoundTypes]
+  >([
+    ["the first time", undefined, [integer, nothing], [integer, nothing]],
+    ["other types", [integer, integer], [text, integer], [text, integer]],
+    ["NULL tells nothing about an earlier type", [integer, text], [nothing, text], [integer, text]],
+    ["NULL again", [nothing], [nothing], [nothing]],
+    ["NULL where nothing was known", [], [nothing], [nothing]]
+  ])("after another execution: %s", (_name, earlier, latest, expected) => {
+    expect(Execute.remembered(earlier, latest)).toEqual(expected)
+  })
+
+  it.each<
+    [name: string, earlier: Execute.BoundTypes | undefined, parameters: ReadonlyArray<unknown>, expected: boolean]
+  >([
+    ["text, the first time", undefined, ["b"], false],
+    ["text after text", [text], ["b"], false],
+    ["text after bytes", [bytes_], ["b"], false],
+    ["text after NULL alone", [nothing], ["b"], false],
+    ["text after a number", [integer], ["b"], true],
+    ["text after an unsigned number", [0x8008], ["b"], true],
+    ["bytes after a date", [0x0c], [Uint8Array.of(1)], true],
+    ["a vector after a number", [integer], [new Float32Array(1)], true],
+    ["text after a number, as the second", [text, integer], ["a", "b"], true],
+    ["a number after a number", [integer], [1], false],
+    ["a number after text", [text], [1], false],
+    ["NULL after a number", [integer], [null], false]
+  ])("MySQL would convert %s", (_name, earlier, parameters, expected) => {
+    expect(Execute.wouldConvert(earlier, parameters)).toBe(expected)
+  })
+})
+
 it("a message of more than 16 MiB is split", () => {
   const { bytes: message } = encode([new Uint8Array(0xffffff)])
   expect(message.subarray(0, 4).toString("hex")).toBe("ffffff00")

@@ -119,8 +119,16 @@ describe("caching_sha2_password", () => {
 })
 
 describe("find", () => {
-  it.each(["mysql_native_password", "caching_sha2_password"])("%s", (name) => {
-    expect(Result.map(Auth.find(name), (plugin) => plugin.name)).toEqual(Result.succeed(name))
+  it.each([
+    ["mysql_native_password", "native", "mariadb-11.8"],
+    ["caching_sha2_password", "fast", "mysql-9.7"]
+  ])("%s begins with what the server accepted", (name, loginName, server) => {
+    const plugin = Result.getOrThrow(Auth.find(name))
+    const recorded = login(server, loginName)
+    const { scramble } = greetingOf(recorded)
+    const first = Result.getOrThrow(plugin.start({ password: recorded.password, scramble, confidential: false }))
+    expect(plugin.name).toBe(name)
+    expect(new Uint8Array(first)).toEqual(authResponse(recorded))
   })
 
   it.each(["", "mysql_clear_password", "dialog", "__proto__", "constructor", "toString"])(

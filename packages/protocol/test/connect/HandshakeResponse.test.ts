@@ -42,6 +42,7 @@ describe("Protocol::HandshakeResponse41", () => {
     ],
     ["no hash", 0, { authResponse: new Uint8Array(0) }, `${nul("ü")}00`],
     ["a database", Flag.CONNECT_WITH_DB, { database: "shop" }, `${nul("ü")}03010203${nul("shop")}`],
+    ["no database where one was agreed on", Flag.CONNECT_WITH_DB, {}, `${nul("ü")}0301020300`],
     ["a database that was not agreed on stays out", 0, { database: "shop" }, `${nul("ü")}03010203`],
     ["a plugin", Flag.PLUGIN_AUTH, {}, `${nul("ü")}03010203${nul("mysql_native_password")}`],
     [
