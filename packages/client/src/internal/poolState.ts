@@ -60,8 +60,11 @@ export class PoolState<C> {
   private readonly used = new Set<Slot<C>>()
   private waiters: Array<Waiter<C>> = []
   private connecting = 0
+  /** Connecting succeeded when it was last tried. Until then it is tried once at a time. */
+  private reachable = false
   private failures = 0
   private lastFailure: MysqlError | undefined = undefined
+  private hopeless = false
   private closed = false
 
   constructor(options: PoolOptions) {
@@ -87,17 +90,18 @@ export class PoolState<C> {
     return this.used
   }
 
-  /** The warmest idle connection, where nobody waits for one. Whoever takes it looks at it before he uses it. */
+  /** The warmest idle connection; there is none while somebody waits. Whoever takes it looks at it before he uses it. */
   take(): Slot<C> | undefined {
-    if (this.waiters.length > 0 || this.closed) return undefined
     const slot = this.idle.pop()
     if (slot !== undefined) this.used.add(slot)
     return slot
   }
 
-  /** Somebody begins to wait. */
+  /** Somebody begins to wait. What became idle since he tried to take one is his. */
   wait(waiter: Waiter<C>): ReadonlyArray<Action<C>> {
     if (this.closed) return this.refuse([waiter], { _tag: "closed" })
+    const slot = this.take()
+    if (slot !== undefined) return this.grant(waiter, slot)
     this.waiters.push(waiter)
     return this.grow()
   }
@@ -106,7 +110,7 @@ export class PoolState<C> {
   cancel(waiter: Waiter<C>): void {
     if (waiter.state !== "waiting") return
     waiter.state = "gone"
-    this.waiters.splice(this.waiters.indexOf(waiter), 1)
+    this.waiters = this.waiters.filter((other) => other !== waiter)
   }
 
   timeout(waiter: Waiter<C>): ReadonlyArray<Action<C>> {
@@ -132,8 +136,10 @@ export class PoolState<C> {
 
   connected(slot: Slot<C>, now: number): ReadonlyArray<Action<C>> {
     this.connecting--
+    this.reachable = true
     this.failures = 0
     this.lastFailure = undefined
+    this.hopeless = false
     if (this.closed) return [{ _tag: "discard", slot }]
     this.used.add(slot)
     return [...this.offer(slot, now), ...this.grow()]
@@ -148,27 +154,35 @@ export class PoolState<C> {
   /** `hopeless`: trying again would not help; the server is not asked again for those who wait now. */
   connectFailed(error: MysqlError, hopeless: boolean): ReadonlyArray<Action<C>> {
     this.connecting--
+    this.reachable = false
     this.failures++
     this.lastFailure = error
+    this.hopeless = hopeless
     if (hopeless) return this.refuse(this.waiters.splice(0), { _tag: "hopeless", error })
     return this.grow()
   }
 
   /** The need for a connection that was to be opened after a pause; `false` when it has vanished. */
   stillNeeded(): boolean {
-    const needed = !this.closed && (this.waiters.length > 0 || this.size < this.options.min + 1)
+    const needed = !this.closed && (this.connecting <= this.waiters.length || this.size <= this.options.min)
     if (!needed) this.connecting--
     return needed
   }
 
-  /** Removes what has been idle for too long or is too old, and fills up to the minimum. */
+  /**
+   * Removes what has been idle for too long or is too old, and fills up to the minimum: also where connecting failed the
+   * last time, unless trying again would not help.
+   */
   sweep(now: number): ReadonlyArray<Action<C>> {
     const actions: Array<Action<C>> = []
     const kept: Array<Slot<C>> = []
-    let surplus = this.idle.length + this.used.size - this.options.min
+    const young = this.idle.filter((slot) => slot.expiresAt > now).length
+    let surplus = young + this.used.size - this.options.min
     for (const slot of this.idle) {
       const tooLong = surplus > 0 && now - slot.idleSince >= this.options.idleTimeoutMillis
-      if (tooLong || slot.expiresAt <= now) {
+      if (slot.expiresAt <= now) {
+        actions.push({ _tag: "discard", slot })
+      } else if (tooLong) {
         surplus--
         actions.push({ _tag: "discard", slot })
       } else {
@@ -176,7 +190,7 @@ export class PoolState<C> {
       }
     }
     this.idle = kept
-    return [...actions, ...this.grow()]
+    return [...actions, ...this.grow(!this.hopeless)]
   }
 
   close(): ReadonlyArray<Action<C>> {
@@ -193,23 +207,26 @@ export class PoolState<C> {
   /** To the first who waits, or among the idle. */
   private offer(slot: Slot<C>, now: number): ReadonlyArray<Action<C>> {
     const waiter = this.waiters.shift()
-    if (waiter !== undefined) {
-      waiter.state = "granted"
-      return [{ _tag: "grant", waiter, slot }]
-    }
+    if (waiter !== undefined) return this.grant(waiter, slot)
     this.used.delete(slot)
     slot.idleSince = now
     this.idle.push(slot)
     return []
   }
 
-  /** Opens what is missing: one for each who waits, up to the minimum in any case, and only so many at once. */
-  private grow(): ReadonlyArray<Action<C>> {
+  private grant(waiter: Waiter<C>, slot: Slot<C>): ReadonlyArray<Action<C>> {
+    waiter.state = "granted"
+    return [{ _tag: "grant", waiter, slot }]
+  }
+
+  /** Opens what is missing: one for each who waits, and up to the minimum where `filling`; only so many at once. */
+  private grow(filling: boolean = this.failures === 0): ReadonlyArray<Action<C>> {
     if (this.closed) return []
     const { connectConcurrency, max, min } = this.options
+    const atOnce = this.reachable ? connectConcurrency : 1
     const actions: Array<Action<C>> = []
-    while (this.connecting < connectConcurrency && this.size < max) {
-      const wanted = this.connecting < this.waiters.length || (this.size < min && this.failures === 0)
+    while (this.connecting < atOnce && this.size < max) {
+      const wanted = this.connecting < this.waiters.length || (filling && this.size < min)
       if (!wanted) break
       this.connecting++
       actions.push({ _tag: "connect", delayMillis: this.pause() })
