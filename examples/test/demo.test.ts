@@ -62,7 +62,7 @@ for (const shared of SharedServers.all) {
 describe("demo", () => {
   it.live("without a server it says in one line what was tried and what to do", () =>
     Effect.gen(function* () {
-      const env = { MYSQL_TEST_URL: "mysql://root@127.0.0.1:1", EFFECT_MYSQL_PROVIDER: "url" }
+      const env = { MYSQL_TEST_URL: "mysql://root@127.0.0.1:1" }
       const { exitCode, stderr, stdout } = yield* run("demo.ts", { env })
       expect(stdout).not.toContain("Server")
       expect(stderr).toMatch(

@@ -26,7 +26,8 @@ export interface Options {
 export const run = (file: string, options: Options = {}): Effect.Effect<Ended> =>
   Effect.callback<Ended>((resume) => {
     const child: ChildProcess = spawn(process.execPath, [source(file), ...(options.args ?? [])], {
-      env: { ...process.env, NO_COLOR: "1", ...options.env },
+      // Whatever provider the run of the tests asks for: here the server is the one that the test names.
+      env: { ...process.env, NO_COLOR: "1", EFFECT_MYSQL_PROVIDER: "url", ...options.env },
       stdio: ["ignore", "pipe", "pipe"]
     })
     const output = { stdout: "", stderr: "" }
