@@ -1,7 +1,11 @@
 /**
- * The order of things on one line: every contestant's answer is checked cell by cell, then each is warmed up, then all
- * run round by round, each round beginning with another contestant, so that what changes on the machine in the meantime
- * hits all of them alike. Only one process works at a time. A run whose sum is wrong ends the benchmark.
+ * The order of things. First every contestant's answer to every line is checked cell by cell, in processes that end
+ * with that. Then, for each line, fresh processes are warmed up and run round by round, each round beginning with
+ * another contestant, so that what changes on the machine in the meantime hits all of them alike. Only one process works
+ * at a time. A run whose sum is wrong ends the benchmark.
+ *
+ * The check has processes of its own because V8 remembers, for each place that makes objects, whether they lived long:
+ * rows that are looked at one by one do, and the same place would go on to make all its rows in the old generation.
  */
 import * as Effect from "effect/Effect"
 import { entry } from "./Contestant.ts"
@@ -19,6 +23,7 @@ export interface Sample {
 export interface Pace {
   readonly rounds: number
   readonly roundMillis: number
+  /** CPU time. */
   readonly warmUpMillis: number
 }
 
@@ -59,7 +64,16 @@ const verified = (
 /** Turns that show every row of the line at least once to the check. */
 const turnsOfCheck = (line: Name): number => (lines[line].rowsPerTurn >= 100 ? 1 : accountCount)
 
-/** Runs ever more turns until the time is up; gives the turns that a round should have. */
+/** Compares each row of one contestant's answer with what was stored. */
+export const check = (line: Name, member: Member, ledger: Ledger): Effect.Effect<Run, BenchError> => {
+  const turns = turnsOfCheck(line)
+  return verified(member, line, turns, ledger, member.ask({ type: "check", line, turns }))
+}
+
+/**
+ * Runs ever more turns until the process has had its CPU time, for that is what compilation follows, on a busy machine
+ * too. Gives the turns that a round should have.
+ */
 const warmUp = (
   line: Name,
   pace: Pace,
@@ -67,13 +81,14 @@ const warmUp = (
 ): Effect.Effect<number, BenchError> =>
   Effect.gen(function* () {
     let turns = 1
-    let spent = 0
+    let cpuMillis = 0
     let perTurn = Number.POSITIVE_INFINITY
-    while (spent < pace.warmUpMillis) {
+    while (cpuMillis < pace.warmUpMillis) {
       const result = yield* run(turns)
-      spent += result.wallMillis
+      const cpuPerTurn = result.cpuMicros / 1000 / turns
+      cpuMillis += result.cpuMicros / 1000
       perTurn = result.wallMillis / turns
-      turns = Math.max(1, Math.min(turns * 2, Math.ceil((pace.warmUpMillis - spent) / perTurn)))
+      turns = Math.max(1, Math.min(turns * 2, Math.ceil((pace.warmUpMillis - cpuMillis) / cpuPerTurn)))
     }
     return Math.max(lines[line].rowsPerTurn >= 10_000 ? 1 : 2, Math.round(pace.roundMillis / perTurn))
   })
@@ -88,10 +103,6 @@ export const measure = (
   Effect.gen(function* () {
     const run = (member: Member, turns: number): Effect.Effect<Run, BenchError> =>
       verified(member, line, turns, ledger, member.ask({ type: "run", line, turns }))
-    for (const member of crew) {
-      const turns = turnsOfCheck(line)
-      yield* verified(member, line, turns, ledger, member.ask({ type: "check", line, turns }))
-    }
     const racers: Array<{ readonly member: Member; readonly turns: number; readonly samples: Array<Sample> }> = []
     for (const member of crew) {
       racers.push({ member, turns: yield* warmUp(line, pace, (turns) => run(member, turns)), samples: [] })

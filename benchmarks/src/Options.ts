@@ -13,8 +13,9 @@ export interface Options {
   readonly lines: ReadonlyArray<Name>
   readonly contestants: ReadonlyArray<ContestantName>
   readonly rounds: number
-  /** What one round of one contestant aims at, and for how long it runs before it is measured. */
+  /** What one round of one contestant aims at. */
   readonly roundMillis: number
+  /** CPU time that a contestant has had before it is measured. */
   readonly warmUpMillis: number
   readonly json: string | undefined
   readonly keep: boolean
@@ -93,8 +94,8 @@ export const parse = (args: ReadonlyArray<string>): Options | undefined => {
     contestants: list("contestants", values.only ?? values.contestants, contestantNames, isContestant),
     rounds: Math.ceil(positive("rounds", values.rounds, quick ? 7 : 21)),
     // Many short rounds rather than few long ones: what disturbs the machine for a second then hits all alike.
-    roundMillis: quick ? 150 : 200,
-    warmUpMillis: quick ? 400 : 1_500,
+    roundMillis: quick ? 120 : 200,
+    warmUpMillis: quick ? 300 : 1_000,
     json: values.json,
     keep: values.keep === true,
     solo: solo ? { seconds: positive("seconds", values.seconds, 5), profile: values.profile } : undefined

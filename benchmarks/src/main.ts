@@ -8,10 +8,10 @@ import * as Effect from "effect/Effect"
 import { writeFileSync } from "node:fs"
 import { cpus, loadavg } from "node:os"
 import manifest from "../package.json" with { type: "json" }
-import { entry } from "./Contestant.ts"
-import { BenchError, join, type Member } from "./Crew.ts"
-import { Ledger, lines } from "./Line.ts"
-import { measure, toSample } from "./Measurement.ts"
+import { type ContestantName, entry } from "./Contestant.ts"
+import { BenchError, join } from "./Crew.ts"
+import { Ledger, lines, type Name } from "./Line.ts"
+import { check, measure, toSample } from "./Measurement.ts"
 import { type Options, parse, usage } from "./Options.ts"
 import * as Server from "./Server.ts"
 import { figuresOf, type LineFigures, ofAll, ofLine } from "./Table.ts"
@@ -42,17 +42,31 @@ const conditions = (version: string): string => {
   ].join("\n")
 }
 
+const checkAll = (name: ContestantName, lines: ReadonlyArray<Name>, server: Server.Server, ledger: Ledger) =>
+  Effect.scoped(
+    Effect.flatMap(join(name, server.target), (member) =>
+      Effect.forEach(lines, (line) => check(line, member, ledger), { discard: true })
+    )
+  )
+
+const race = (line: Name, options: Options, server: Server.Server, ledger: Ledger) =>
+  Effect.scoped(
+    Effect.flatMap(
+      Effect.forEach(options.contestants, (name) => join(name, server.target), { concurrency: "unbounded" }),
+      (crew) => measure(line, crew, options, server, ledger)
+    )
+  )
+
 const contest = (options: Options) =>
   Effect.gen(function* () {
     const server = yield* Server.make(options.flavour, options.keep)
     yield* Console.log(`${conditions(server.version)}\n`)
-    const crew: Array<Member> = []
-    for (const name of options.contestants) crew.push(yield* join(name, server.target))
     const ledger = new Ledger()
+    for (const name of options.contestants) yield* checkAll(name, options.lines, server, ledger)
     const all: Array<LineFigures> = []
     const samples: Array<unknown> = []
     for (const line of options.lines) {
-      const measured = yield* measure(line, crew, options, server, ledger)
+      const measured = yield* race(line, options, server, ledger)
       const figures = figuresOf(line, measured)
       all.push(figures)
       samples.push({ ...figures, rounds: measured.map((each) => each.samples) })
