@@ -64,7 +64,9 @@ export type ReadAt = (bytes: Buffer, at: number) => unknown
  */
 export interface ValueDecoder {
   readonly text: ReadSpan
-  readonly binary: { readonly size: number; readonly read: ReadAt } | { readonly size: undefined; readonly read: ReadSpan }
+  readonly binary:
+    | { readonly size: number; readonly read: ReadAt }
+    | { readonly size: undefined; readonly read: ReadSpan }
 }
 
 const spans = (text: ReadSpan, binary: ReadSpan = text): ValueDecoder => ({
@@ -79,9 +81,10 @@ const map = (decoder: ValueDecoder, f: (value: never) => unknown): ValueDecoder 
   const mapped = f as (value: unknown) => unknown
   return {
     text: (bytes, start, end) => mapped(text(bytes, start, end)),
-    binary: binary.size === undefined
-      ? { size: undefined, read: (bytes, start, end) => mapped(binary.read(bytes, start, end)) }
-      : { size: binary.size, read: (bytes, at) => mapped(binary.read(bytes, at)) }
+    binary:
+      binary.size === undefined
+        ? { size: undefined, read: (bytes, start, end) => mapped(binary.read(bytes, start, end)) }
+        : { size: binary.size, read: (bytes, at) => mapped(binary.read(bytes, at)) }
   }
 }
 
@@ -112,7 +115,7 @@ const dateTime = (column: Column, options: DecodingOptions, offsetMinutes: numbe
   const dateOptions = { offsetMinutes, invalidDate: options.invalidDate ?? "error" }
   const date = spans(Temporal.dateFromText(dateOptions), Temporal.dateFromFields(dateOptions))
   return options.dateTime === "DateTime"
-    ? map(date, (value: Date | null) => value === null ? null : DateTime.fromDateUnsafe(value))
+    ? map(date, (value: Date | null) => (value === null ? null : DateTime.fromDateUnsafe(value)))
     : date
 }
 
@@ -161,9 +164,7 @@ export const forColumn = (column: Column, options: DecodingOptions, offsetMinute
       return fixed(Real.fromText, 8, Real.f64)
     case ColumnType.DECIMAL:
     case ColumnType.NEWDECIMAL:
-      return options.decimal === "BigDecimal"
-        ? map(asciiString, bigDecimal)
-        : asciiString
+      return options.decimal === "BigDecimal" ? map(asciiString, bigDecimal) : asciiString
     case ColumnType.DATE:
     case ColumnType.NEWDATE:
       return date(options)
