@@ -36,8 +36,10 @@ const entrypointScript = (flavour: Flavour.Flavour): string => {
   return `#!/bin/sh
 set -eu
 data=/var/lib/effect-mysql
+id mysql >/dev/null 2>&1 || useradd --system --no-create-home --shell /usr/sbin/nologin mysql
+# Where the socket is unless an option says otherwise.
+install --directory --owner=mysql /run/mysqld
 if [ ! -d "$data/mysql" ]; then
-  id mysql >/dev/null 2>&1 || useradd --system --no-create-home --shell /usr/sbin/nologin mysql
   ${initialise}
   password=\${MYSQL_ROOT_PASSWORD:-\${MARIADB_ROOT_PASSWORD:?set MYSQL_ROOT_PASSWORD or MARIADB_ROOT_PASSWORD}}
   umask 077

@@ -22,7 +22,7 @@ import { file } from "./cache.ts"
 import { query } from "./control.ts"
 import { noInstall, variable } from "./environment.ts"
 import { make as makeLifecycle } from "./lifecycle.ts"
-import { freePort, newPassword } from "./network.ts"
+import { freePort, isOwnAddress, newPassword } from "./network.ts"
 import type { Address, Availability, Provided, Provider, Wanted } from "./provider.ts"
 import * as ServerLog from "./serverLog.ts"
 import { certificateSettings, merge, toOptions } from "./settings.ts"
@@ -130,8 +130,12 @@ const socketsIn = (path: string): Effect.Effect<string, MysqlServerError> =>
     return shared
   })
 
-const isHere = (client: ContainerRuntimeClient): boolean =>
-  process.platform === "linux" && ["localhost", "127.0.0.1"].includes(client.info.containerRuntime.host)
+/**
+ * Whether the engine shares this machine's file system. Also when this machine is a container that runs it: then
+ * testcontainers calls it by its address in the bridge network, which is one of ours.
+ */
+const isHere = (client: ContainerRuntimeClient): Effect.Effect<boolean> =>
+  process.platform === "linux" ? isOwnAddress(client.info.containerRuntime.host) : Effect.succeed(false)
 
 const certificateFiles = (certificates: Certificates | undefined) =>
   certificates === undefined
@@ -152,7 +156,8 @@ const make = Effect.fnUntraced(function* (wanted: Wanted): Effect.fn.Return<Prov
   yield* decideAboutReaper(client)
   const { GenericContainer, Wait } = yield* testcontainers
   const { path, watch } = yield* WorkFolder.make('docker rm --force --volumes "$last"')
-  const folder = isHere(client) ? yield* socketsIn(path) : undefined
+  const here = yield* isHere(client)
+  const folder = here ? yield* socketsIn(path) : undefined
   const password = yield* newPassword
   const settings = merge(
     wanted.flavour,
@@ -190,7 +195,7 @@ const make = Effect.fnUntraced(function* (wanted: Wanted): Effect.fn.Return<Prov
   )
   const socketPath = folder === undefined ? undefined : join(folder, "mysqld.sock")
   const address: Address = {
-    host: container.getHost() === "localhost" ? "127.0.0.1" : container.getHost(),
+    host: here || container.getHost() === "localhost" ? "127.0.0.1" : container.getHost(),
     port: container.getMappedPort(serverPort),
     socketPath: socketPath !== undefined && existsSync(socketPath) ? socketPath : undefined,
     username: "root",
