@@ -48,8 +48,10 @@ const runTests = (flavours: ReadonlyArray<Flavour.Flavour>, options: Options.Opt
       const servers = yield* SharedServers.start(flavours, { log })
       const seed = options.seed ?? (options.long ? randomInt(2 ** 31) : undefined)
       if (options.long) yield* log(`The same inputs again: npm run test:long -- --seed ${seed}`)
+      // What it asks for has been decided: a test that names its provider, or a server by URL, is not to be overruled.
+      const { EFFECT_MYSQL_PROVIDER: _, ...inherited } = process.env
       const env = {
-        ...process.env,
+        ...inherited,
         ...SharedServers.toEnv(servers),
         ...(options.long ? { EFFECT_MYSQL_TESTS: "long" } : {}),
         ...(options.noInstall ? { EFFECT_MYSQL_NO_INSTALL: "1" } : {}),
