@@ -1,5 +1,6 @@
 /** Transactions on real servers: what is committed and what is not, also where DDL or a hand interferes. */
 import { expect } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -7,6 +8,7 @@ import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { BeginTransaction } from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
 import * as MysqlClient from "../src/MysqlClient.ts"
 import {
   accounts,
@@ -229,6 +231,40 @@ onEachServer((it) => {
         })
       )
       expect(yield* balances(sql)).toEqual([1, 100, 3])
+    })
+  )
+
+  it.effect("a stream that was left open: COMMIT fails, ROLLBACK ends it, and neither waits for it", () =>
+    Effect.gen(function* () {
+      const sql = yield* accounts
+      const rows = sql`WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 1000)
+        SELECT a.i FROM n a, n b`.stream
+      for (const [end, nested] of [
+        [Effect.void, false],
+        [Effect.fail("mine"), false],
+        [Effect.fail("mine"), true]
+      ] as const) {
+        const pull = yield* Deferred.make<Effect.Effect<unknown, unknown>>()
+        const exit = yield* Effect.exit(
+          sql.withTransaction(
+            Effect.gen(function* () {
+              yield* sql`UPDATE accounts SET balance = 0`
+              const work = Effect.gen(function* () {
+                const opened = yield* Stream.toPull(rows)
+                yield* opened
+                yield* Deferred.succeed(pull, opened)
+                yield* end
+              })
+              yield* nested ? sql.withTransaction(work) : work
+            })
+          )
+        )
+        if (end === Effect.void) expect(reasons(exit as Exit.Exit<void, SqlError>)).toEqual(["UnknownError"])
+        else expect(failures(exit)).toEqual(["mine"])
+        const late = yield* Effect.exit(Effect.flatten(Deferred.await(pull)))
+        expect(String(late)).toContain("is over")
+        expect(yield* balances(sql)).toEqual([100, 100, 100])
+      }
     })
   )
 

@@ -14,28 +14,26 @@ import type { ReservedConnection } from "@effect-mysql/client/MysqlConnection"
 import * as MysqlError from "@effect-mysql/client/MysqlError"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
+import type * as Pull from "effect/Pull"
+import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
-import type { SqlError } from "effect/sql/SqlError"
+import { isSqlError, type SqlError } from "effect/sql/SqlError"
 import { DriverConnection, type Request, type RowOptions, type TransformRows } from "./DriverConnection.ts"
 import * as errors from "./errors.ts"
 import * as statementText from "./statementText.ts"
+import { leaseIsOver, type Seen, TransactionState } from "./TransactionState.ts"
 
-/** What has become of the transaction. */
-type State =
-  | { readonly _tag: "None" }
-  | { readonly _tag: "Open" }
-  /** By a statement inside it. */
-  | { readonly _tag: "RolledBack"; readonly by: string }
-  /** It is lost, or must not be committed. */
-  | { readonly _tag: "Gone"; readonly error: SqlError }
-  /** The lease is over; the connection may be with somebody else. */
-  | { readonly _tag: "Over" }
-
-const none: State = { _tag: "None" }
-const open: State = { _tag: "Open" }
-const over: State = { _tag: "Over" }
+/** A stream that has the connection until it ends. */
+interface Reading {
+  readonly fiber: Fiber.Fiber<unknown, unknown>
+  /** Waits for rows at this moment. */
+  pulling: boolean
+  /** Ends it, whoever asks first; the connection is free then. */
+  readonly end: Effect.Effect<void>
+}
 
 /** A rollback may take as long as the work that it undoes; longer than this it is left to the server. */
 const cleanUpBound = Duration.seconds(30)
@@ -55,13 +53,8 @@ const cleaningUpSavepoint = /^(?:ROLLBACK TO|RELEASE) SAVEPOINT effect_sql_\d+$/
 export class Lease extends DriverConnection {
   private readonly reserved: ReservedConnection
   private readonly turn = Semaphore.makeUnsafe(1)
-  private state: State = none
-  /** A statement that committed what was open, or may have. */
-  private committedBy: string | undefined = undefined
-  /** The statement that ran last, for when it ended without anybody having seen how. */
-  private last = ""
-  /** Who reads a stream of this lease. */
-  private reader: Fiber.Fiber<unknown, unknown> | undefined = undefined
+  private readonly state = new TransactionState()
+  private reading: Reading | undefined = undefined
 
   constructor(connection: ReservedConnection, options: RowOptions) {
     super(connection, options)
@@ -70,46 +63,45 @@ export class Lease extends DriverConnection {
 
   /** There is something to roll back, or a rollback would come too late. */
   get wantsRollback(): boolean {
-    this.settle()
-    return this.state._tag !== "Over" && (this.inTransaction || this.committedBy !== undefined)
+    this.state.settle(this.seen)
+    return !this.state.isOver && (this.seen.inTransaction || this.state.committedBy !== undefined)
   }
 
   /** Commits, unless the transaction is gone. Fails with `UnknownError` where only the server knows whether it has. */
-  readonly commit: Effect.Effect<void, SqlError> = this.turn.withPermit(
-    Effect.suspend(() => {
-      this.settle()
-      switch (this.state._tag) {
-        case "Gone":
-          return Effect.fail(errors.gone(this.state.error, "commit"))
-        case "RolledBack":
-          return Effect.fail(errors.make("unknown", "commit", `The transaction was rolled back by: ${this.state.by}`))
-        case "Over":
-          return Effect.fail(leaseIsOver("commit"))
-        default:
-          return this.committedBy !== undefined && !this.inTransaction
-            ? Effect.sync(() => this.forget())
-            : this.sendCommit
-      }
-    })
-  )
+  get commit(): Effect.Effect<void, SqlError> {
+    return Effect.suspend(() =>
+      this.forgottenStream === undefined
+        ? this.turn.withPermit(Effect.suspend(() => this.commitNow()))
+        : Effect.fail(errors.make("unknown", "commit", "A stream of the transaction is still open"))
+    )
+  }
 
-  /** Undoes what is open. It does not fail: what cannot be rolled back on a live line ends with the line. */
-  readonly rollback: Effect.Effect<void> = this.turn.withPermit(
-    Effect.suspend(() => {
-      const { committedBy } = this
-      if (this.state._tag === "Over") return Effect.void
-      this.forget()
-      const undo = this.inTransaction ? this.undo : Effect.void
-      return committedBy === undefined ? undo : Effect.andThen(tooLate(committedBy), undo)
+  /**
+   * Undoes what is open. It does not fail: what cannot be rolled back in time ends with the session, and until then
+   * nobody else gets the connection.
+   */
+  get rollback(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (this.state.isOver) return Effect.void
+      const { committedBy } = this.state
+      const undo = this.afterStream(
+        Effect.suspend(() => {
+          this.state.forget()
+          return this.seen.inTransaction ? this.reserved.rollback : Effect.void
+        })
+      )
+      return Effect.andThen(committedBy === undefined ? Effect.void : tooLate(committedBy), quietly(undo))
     })
-  )
+  }
 
   /** The lease ends: nothing runs on the connection through it any more. What is open is rolled back if asked to. */
   end(andRollBack: boolean): Effect.Effect<void> {
     return Effect.suspend(() => {
-      const undo = andRollBack && this.inTransaction ? this.undo : Effect.void
-      this.state = over
-      return undo
+      this.state.end()
+      const undo = Effect.suspend(() =>
+        andRollBack && this.seen.inTransaction ? quietly(this.reserved.rollback) : Effect.void
+      )
+      return Effect.andThen(this.forgottenStream?.end ?? Effect.void, undo)
     })
   }
 
@@ -132,16 +124,20 @@ export class Lease extends DriverConnection {
     read: (result: A) => B
   ): Effect.Effect<B, SqlError> {
     return Effect.withFiber((fiber) => {
-      if (this.reader === fiber) return Effect.fail(waitsForItself(request.operation))
+      if (this.reading?.fiber === fiber) return Effect.fail(waitsForItself(request.operation))
       return this.turn.withPermit(
         Effect.suspend(() => {
           const refusal = this.refusal(request)
           if (refusal !== undefined) return Effect.fail(refusal)
-          const inTransaction = this.begin(request)
+          const inTransaction = this.start(request)
           return Effect.matchEffect(send(this.optionsFor(fiber)), {
-            onFailure: (error) => Effect.fail(this.failed(request, this.inPlace(request, inTransaction, error))),
+            onFailure: (error) => {
+              const failure = this.inPlace(request, inTransaction, error)
+              this.state.failed(request.sql, this.seen, failure)
+              return Effect.fail(failure)
+            },
             onSuccess: (result) => {
-              this.succeeded(request)
+              this.state.succeeded(request.sql, this.seen)
               return Effect.succeed(read(result))
             }
           })
@@ -155,105 +151,80 @@ export class Lease extends DriverConnection {
     send: (options: RowOptions["usual"]) => Stream.Stream<A, MysqlError.MysqlError>
   ): Stream.Stream<A, SqlError> {
     return Stream.unwrap(
-      Effect.gen({ self: this }, function* () {
-        const fiber = yield* currentFiber
-        if (this.reader === fiber) return yield* waitsForItself(request.operation)
-        yield* this.turn.takeScoped(1)
-        const refusal = this.refusal(request)
-        if (refusal !== undefined) return yield* refusal
-        const inTransaction = this.begin(request)
-        let failure: SqlError | undefined
-        this.reader = fiber
-        yield* Effect.addFinalizer(() =>
-          Effect.sync(() => {
-            this.reader = undefined
-            if (failure === undefined) this.succeeded(request)
-            else this.failed(request, failure)
-          })
-        )
-        return Stream.mapError(send(this.optionsFor(fiber)), (error) => {
-          failure = this.inPlace(request, inTransaction, error)
-          return failure
+      Effect.uninterruptibleMask((restore) =>
+        Effect.gen({ self: this }, function* () {
+          const fiber = yield* currentFiber
+          if (this.reading?.fiber === fiber) return yield* waitsForItself(request.operation)
+          yield* restore(this.turn.take(1))
+          const refusal = this.refusal(request)
+          if (refusal !== undefined) {
+            yield* this.turn.release(1)
+            return yield* refusal
+          }
+          return yield* this.read(fiber, request, send(this.optionsFor(fiber)))
         })
-      })
+      )
     )
   }
 
+  /** The stream of somebody who has the turn, which is given back when it ends. */
+  private read<A>(
+    fiber: Fiber.Fiber<unknown, unknown>,
+    request: Request,
+    stream: Stream.Stream<A, MysqlError.MysqlError>
+  ): Effect.Effect<Stream.Stream<A, SqlError>, never, Scope.Scope> {
+    return Effect.gen({ self: this }, function* () {
+      const inTransaction = this.start(request)
+      const scope = yield* Scope.make()
+      let failure: SqlError | undefined
+      const reading: Reading = {
+        fiber,
+        pulling: false,
+        end: Effect.suspend(() => {
+          if (this.reading !== reading) return Effect.void
+          this.reading = undefined
+          return Effect.andThen(
+            Scope.close(scope, Exit.void),
+            Effect.suspend(() => {
+              if (failure === undefined) this.state.succeeded(request.sql, this.seen)
+              else this.state.failed(request.sql, this.seen, failure)
+              return this.turn.release(1)
+            })
+          )
+        })
+      }
+      this.reading = reading
+      yield* Effect.addFinalizer(() => reading.end)
+      const pull = yield* Scope.provide(Stream.toPull(stream), scope)
+      const guarded = Effect.suspend((): Pull.Pull<readonly [A, ...Array<A>], SqlError | MysqlError.MysqlError> => {
+        if (this.reading !== reading) return Effect.fail(leaseIsOver(request.operation))
+        reading.pulling = true
+        return Effect.onExit(pull, () =>
+          Effect.sync(() => {
+            reading.pulling = false
+          })
+        )
+      })
+      return Stream.mapError(Stream.fromPull(Effect.succeed(guarded)), (error) => {
+        failure = isSqlError(error) ? error : this.inPlace(request, inTransaction, error)
+        return failure
+      })
+    })
+  }
+
   protected override refusal(request: Request): SqlError | undefined {
-    this.settle()
-    const { operation, sql } = request
-    switch (this.state._tag) {
-      case "Over":
-        return leaseIsOver(operation)
-      case "Gone":
-        // Whoever rolls back by hand what is gone has understood.
-        return statementText.rollsBack(sql) ? undefined : errors.gone(this.state.error, operation)
-      default:
-        return super.refusal(request)
-    }
+    return this.state.refusal(request.operation, request.sql, this.seen) ?? super.refusal(request)
   }
 
-  // ---- what has become of the transaction --------------------------------------------------------------------------
-
-  private get inTransaction(): boolean {
-    return this.connection.statusUnsafe().inTransaction
+  private get seen(): Seen {
+    return this.connection.statusUnsafe()
   }
 
-  private begin({ sql }: Request): boolean {
-    this.last = sql
-    return this.inTransaction
+  /** Whether the statement runs in a transaction. */
+  private start({ sql }: Request): boolean {
+    this.state.started(sql)
+    return this.seen.inTransaction
   }
-
-  private succeeded({ sql }: Request): void {
-    const { inTransaction, state } = this
-    switch (state._tag) {
-      case "Open":
-        if (inTransaction) {
-          // A transaction that is begun inside another one commits that.
-          if (statementText.begins(sql)) this.committedBy ??= sql
-        } else if (statementText.rollsBack(sql)) {
-          this.state = { _tag: "RolledBack", by: sql }
-        } else {
-          this.state = none
-          this.committedBy ??= sql
-        }
-        return
-      case "Gone":
-        if (!inTransaction) this.state = { _tag: "RolledBack", by: sql }
-        return
-      case "RolledBack":
-        if (inTransaction && statementText.begins(sql)) this.state = open
-        return
-      case "None":
-        if (inTransaction) this.state = open
-    }
-  }
-
-  private failed({ sql }: Request, error: SqlError): SqlError {
-    if (this.state._tag === "Open" && !this.inTransaction) {
-      this.state = { _tag: "Gone", error }
-      const { closed } = this.connection.statusUnsafe()
-      // DDL commits before it fails.
-      if (!closed && !provesRollback.has(error.reason._tag) && !statementText.neverCommits(sql))
-        this.committedBy ??= sql
-    }
-    return error
-  }
-
-  /** A statement that was interrupted has told nobody how it ended. */
-  private settle(): void {
-    if (this.state._tag !== "Open" || this.inTransaction) return
-    const message = "The transaction ended with a statement that was interrupted"
-    const kind = statementText.neverCommits(this.last) ? "connection" : "unknown"
-    this.failed({ operation: "execute", sql: this.last, params: [] }, errors.make(kind, "execute", message))
-  }
-
-  private forget(): void {
-    this.state = none
-    this.committedBy = undefined
-  }
-
-  // ---- errors ------------------------------------------------------------------------------------------------------
 
   private inPlace({ operation, sql }: Request, inTransaction: boolean, error: MysqlError.MysqlError): SqlError {
     const nothingLeft = inTransaction ? statementText.neverCommits(sql) : statementText.begins(sql)
@@ -262,49 +233,54 @@ export class Lease extends DriverConnection {
 
   // ---- beginning and end of transactions ---------------------------------------------------------------------------
 
-  private readonly sendCommit: Effect.Effect<void, SqlError> = Effect.suspend(() =>
-    Effect.matchEffect(this.reserved.commit, {
+  /** A stream that was opened in the transaction and left alone. */
+  private get forgottenStream(): Reading | undefined {
+    return this.reading?.pulling === false ? this.reading : undefined
+  }
+
+  /** When its turn comes, which a stream that nobody pulls would not give back. */
+  private afterStream<A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> {
+    return Effect.suspend(() => Effect.andThen(this.forgottenStream?.end ?? Effect.void, this.turn.withPermit(effect)))
+  }
+
+  private commitNow(): Effect.Effect<void, SqlError> {
+    const commitment = this.state.commitment(this.seen)
+    if (commitment === "done") return Effect.sync(() => this.state.forget())
+    if (commitment !== "send") return Effect.fail(commitment)
+    return Effect.matchEffect(this.reserved.commit, {
       onFailure: (error) => {
         const failure = this.sqlError(error, "commit", "commit")
-        this.state = { _tag: "Gone", error: failure }
+        this.state.doom(failure)
         return Effect.fail(failure)
       },
-      onSuccess: () => Effect.sync(() => this.forget())
+      onSuccess: () => Effect.sync(() => this.state.forget())
     })
-  )
-
-  private readonly undo: Effect.Effect<void> = Effect.suspend(() =>
-    Effect.catch(bounded(this.reserved.rollback), (error) =>
-      Effect.logDebug("ROLLBACK failed; the transaction ends with its session", error)
-    )
-  )
+  }
 
   private cleanUpSavepoint(sql: string): Effect.Effect<void> {
-    return this.turn.withPermit(
-      Effect.suspend(() => {
-        this.settle()
-        if (this.state._tag !== "Open" && this.state._tag !== "None") return Effect.void
-        this.last = sql
-        return Effect.matchEffect(bounded(this.connection.query(sql)), {
-          onFailure: (error) => Effect.sync(() => this.savepointFailed(sql, error)),
-          onSuccess: () => Effect.void
-        })
-      })
-    )
+    const send = Effect.suspend(() => {
+      this.state.settle(this.seen)
+      if (!this.state.mayHaveSavepoints) return Effect.void
+      this.state.started(sql)
+      return Effect.asVoid(this.connection.query(sql))
+    })
+    return Effect.matchEffect(bounded(this.afterStream(send)), {
+      onFailure: (error) => Effect.sync(() => this.savepointFailed(sql, error)),
+      onSuccess: () => Effect.void
+    })
   }
 
   private savepointFailed(sql: string, error: MysqlError.MysqlError): void {
-    if (this.committedBy === undefined) {
-      this.state = { _tag: "Gone", error: this.sqlError(error, "savepoint", "transaction") }
+    const { committedBy } = this.state
+    if (committedBy === undefined) {
+      this.state.doom(this.sqlError(error, "savepoint", "transaction"))
     } else if (sql.startsWith("ROLLBACK")) {
       // It went with the transaction that was committed, and so did what it should have undone.
-      const message = `A nested transaction is not rolled back: a statement inside had committed it: ${this.committedBy}`
-      this.state = { _tag: "Gone", error: errors.make("unknown", "savepoint", message) }
+      const message = `A nested transaction is not rolled back: a statement inside had committed it: ${committedBy}`
+      this.state.doom(errors.make("unknown", "savepoint", message))
     }
   }
 }
-
-const provesRollback: ReadonlySet<string> = new Set(["DeadlockError", "SerializationError"])
 
 const currentFiber: Effect.Effect<Fiber.Fiber<unknown, unknown>> = Effect.withFiber((fiber) => Effect.succeed(fiber))
 
@@ -314,14 +290,16 @@ const bounded = <A>(effect: Effect.Effect<A, MysqlError.MysqlError>): Effect.Eff
     orElse: () => Effect.fail(MysqlError.make(new MysqlError.StatementTimeout({ by: "client" })))
   })
 
+const quietly = (undo: Effect.Effect<void, MysqlError.MysqlError>): Effect.Effect<void> =>
+  Effect.catch(bounded(undo), (error) =>
+    Effect.logDebug("ROLLBACK failed; the transaction ends with its session", error)
+  )
+
 const tooLate = (sql: string): Effect.Effect<void> =>
   Effect.annotateLogs(
     Effect.logWarning("Not all of the transaction is rolled back: a statement inside it had committed what ran before"),
     { "db.query.text": sql }
   )
-
-const leaseIsOver = (operation: string): SqlError =>
-  errors.make("unknown", operation, "The transaction, or the use of this connection, is over")
 
 const waitsForItself = (operation: string): SqlError =>
   errors.make(
