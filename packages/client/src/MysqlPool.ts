@@ -181,6 +181,9 @@ export const make = (config: PoolConfig): Effect.Effect<MysqlPool, MysqlError.My
       fiber.addObserver(() => background.delete(fiber))
     }
 
+    /** Ends the wait of a pool that closes. */
+    let allReturned: (() => void) | undefined
+
     const carryOut = (actions: ReadonlyArray<Action<Pooled>>): void => {
       for (const action of actions) {
         switch (action._tag) {
@@ -197,6 +200,8 @@ export const make = (config: PoolConfig): Effect.Effect<MysqlPool, MysqlError.My
             fork(Scope.close(action.slot.connection.scope, Exit.void))
         }
       }
+      // Connections come back by more than one way, also after a reset: the end of the pool waits for the last of them.
+      if (state.isClosed && state.lent.size === 0) allReturned?.()
     }
 
     /** Lines that are not connections yet: closing one ends its attempt. */
@@ -306,11 +311,7 @@ export const make = (config: PoolConfig): Effect.Effect<MysqlPool, MysqlError.My
     const giveBack = (slot: PooledSlot): void => {
       const { connection } = slot.connection
       const { exchange } = connection.core
-      if (exchange.lost !== undefined || slot.doomed || state.isClosed) {
-        carryOut(state.remove(slot))
-        if (state.lent.size === 0) allReturned?.()
-        return
-      }
+      if (exchange.lost !== undefined || slot.doomed || state.isClosed) return carryOut(state.remove(slot))
       if (exchange.quiet && !needsReset(connection.core)) return carryOut(state.release(slot, now()))
       fork(
         Effect.matchEffect(Effect.timeout(clean(connection), resolved.connectTimeout), {
@@ -334,8 +335,6 @@ export const make = (config: PoolConfig): Effect.Effect<MysqlPool, MysqlError.My
     )
 
     // ---- beginning and end ---------------------------------------------------------------------------------------
-
-    let allReturned: (() => void) | undefined
 
     const end = Effect.gen(function* () {
       carryOut(state.close())
