@@ -28,7 +28,7 @@ const conclude = (file: string, exitCode: number): Summary.Summary => {
   if (!existsSync(file)) return Summary.failure(`vitest ended with ${exitCode} and without a report`)
   const report = JSON.parse(readFileSync(file, "utf8")) as Report
   const counted = report.counts.reduce(Summary.add, { ...Summary.empty, failed: report.unhandledErrors })
-  if (counted.failed > 0 || exitCode === 0) return counted
+  if (counted.failed > 0 || exitCode === 0 || report.counts.length === 0) return counted
   return Summary.add(counted, Summary.failure(`vitest ended with ${exitCode} although no test failed`))
 }
 
