@@ -59,6 +59,21 @@ const obstacle = () => {
     : "node_modules does not match pnpm-lock.yaml"
 }
 
+/** The pinned Node is linked against libatomic, which the smallest Debian lacks. */
+const makeNodeRun = () => {
+  const tried = spawnSync(node, ["--version"], { encoding: "utf8" })
+  if (tried.status === 0) return
+  const library = "libatomic1"
+  if (!tried.stderr.includes("libatomic")) fail(`The workspace's Node does not run: ${tried.stderr.trim()}`)
+  const byHand = `Node needs the library libatomic, which is not here: install it (on Debian: apt-get install ${library})`
+  if (process.getuid?.() !== 0 || spawnSync("apt-get", ["--version"]).status !== 0) fail(byHand)
+  process.stderr.write(`Installing the Debian package ${library}, which Node needs\n`)
+  for (const command of [["update"], ["install", "--yes", "--no-install-recommends", library]]) {
+    const { status, stdout, stderr } = spawnSync("apt-get", ["-qq", ...command], { encoding: "utf8" })
+    if (status !== 0) fail(`${stdout}${stderr}${byHand}`)
+  }
+}
+
 const install = (stamp) => {
   const [, listed = ""] = read(join(root, "pnpm-lock.yaml"))
     .toString()
@@ -82,6 +97,7 @@ const install = (stamp) => {
     fail(`The installation failed: npx ${command.slice(1).join(" ")} ended with ${status}, its output is above`)
   }
   if (!existsSync(node)) fail("The installation left no node_modules/.bin/node: was the build of `node` forbidden?")
+  makeNodeRun()
   mkdirSync(dirname(stampFile), { recursive: true })
   writeFileSync(stampFile, stamp)
   process.stderr.write(`Installed in ${Math.round((Date.now() - started) / 1000)} s\n`)
