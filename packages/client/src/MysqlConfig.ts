@@ -151,7 +151,15 @@ export const resolve = (config: MysqlConfig): Effect.Effect<Resolved, MysqlError
     if (!Number.isInteger(cacheSize) || cacheSize < 1) faults.push("statementCacheSize is not a positive integer")
     const maxPacketBytes = merged.maxPacketBytes ?? defaultMaxPacketBytes
     if (!Number.isInteger(maxPacketBytes) || maxPacketBytes < 1024) faults.push("maxPacketBytes is not at least 1024")
-    const tls = merged.tls ?? { mode: "preferred" }
+    const tls: TlsOptions = merged.tls ?? { mode: "preferred" }
+    checkChoices("", merged, choices, faults)
+    if (!isTlsMode(tls.mode)) faults.push(`tls.mode ${JSON.stringify(tls.mode)} is none of ${tlsModes.join(", ")}`)
+    checkChoices("tls.", tls, tlsChoices, faults)
+    for (const name of Object.keys(tls)) if (!tlsOptions.has(name)) faults.push(`unknown option tls.${name}`)
+    checkChoices("decoding.", merged.decoding ?? {}, decodingChoices, faults)
+    for (const name of Object.keys(merged.decoding ?? {})) {
+      if (!Object.hasOwn(decodingChoices, name)) faults.push(`unknown option decoding.${name}`)
+    }
     if ((tls.cert === undefined) !== (tls.key === undefined)) faults.push("tls.cert and tls.key go together")
     const collation = merged.collation ?? "utf8mb4_unicode_ci"
     if (!/^(utf8mb4_\w+|uca1400_\w+)$/.test(collation)) faults.push(`collation ${collation} is not one of utf8mb4`)
@@ -267,8 +275,61 @@ const urlParameters: Readonly<Record<string, (value: string) => MysqlConfig | un
   socketPath: (value) => ({ socketPath: value })
 }
 
-const isTlsMode = (value: string): value is TlsOptions["mode"] =>
-  ["disabled", "preferred", "required", "verify-ca", "verify-identity"].includes(value)
+const tlsModes: ReadonlyArray<TlsOptions["mode"]> = [
+  "disabled",
+  "preferred",
+  "required",
+  "verify-ca",
+  "verify-identity"
+]
+
+const isTlsMode = (value: unknown): value is TlsOptions["mode"] => tlsModes.some((mode) => mode === value)
+
+type Choices<A> = { readonly [K in keyof A]?: ReadonlyArray<A[K]> }
+
+/** Options that have a few values: a typing error in one of them must not turn something off. */
+const choices: Choices<MysqlConfig> = {
+  autocommit: [true, false, "server"],
+  cancellation: ["kill", "close", "wait"],
+  prepare: [true, false],
+  multiStatements: [true, false],
+  foundRows: [true, false]
+}
+
+const tlsOptions: ReadonlySet<string> = new Set<keyof TlsOptions>([
+  "mode",
+  "ca",
+  "cert",
+  "key",
+  "passphrase",
+  "servername",
+  "minVersion"
+])
+
+const tlsChoices: Choices<TlsOptions> = { minVersion: ["TLSv1.2", "TLSv1.3"] }
+
+const decodingChoices: Required<Choices<DecodingOptions>> = {
+  bigint: ["auto", "bigint", "string"],
+  decimal: ["string", "BigDecimal"],
+  date: ["string", "Date"],
+  dateTime: ["Date", "string", "DateTime"],
+  invalidDate: ["error", "null"],
+  time: ["string", "Duration"],
+  json: ["parsed", "text"],
+  bit1: ["bytes", "boolean"],
+  tinyint1: ["number", "boolean"],
+  set: ["string", "array"],
+  duplicateColumns: ["qualify", "error"]
+}
+
+const checkChoices = <A extends object>(prefix: string, given: A, allowed: Choices<A>, faults: Array<string>): void => {
+  for (const [name, values] of Object.entries<ReadonlyArray<unknown> | undefined>(allowed)) {
+    const value: unknown = given[name as keyof A]
+    if (value !== undefined && values?.includes(value) === false) {
+      faults.push(`${prefix}${name} ${JSON.stringify(value)} is none of ${values.join(", ")}`)
+    }
+  }
+}
 
 const fromUrl = (text: string, faults: Array<string>): MysqlConfig => {
   let url: URL

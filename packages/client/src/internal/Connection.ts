@@ -94,7 +94,7 @@ export class Connection implements Public.ReservedConnection {
     const { core, execution } = this
     return Effect.suspend(() => {
       // Not from the cache: nobody else closes it.
-      const statement = new Statement(sql)
+      const statement = new Statement(sql, true)
       const prepared = Effect.acquireRelease(
         execution.prepareStatement(statement),
         () =>
@@ -127,17 +127,11 @@ export class Connection implements Public.ReservedConnection {
       const { core, owner } = this
       if (owner !== undefined) return Effect.succeed(this)
       const own: Owner = {}
-      return Effect.as(
-        Effect.acquireRelease(
-          core.exchange.reserve(own),
-          () =>
-            Effect.andThen(
-              core.exchange.settled,
-              Effect.sync(() => core.exchange.unreserve(own))
-            ),
-          { interruptible: true }
-        ),
-        new Connection(core, own)
+      const unreserve = Effect.sync(() => core.exchange.unreserve(own))
+      // The way back comes first: whenever this is interrupted, the connection is not kept.
+      return Effect.addFinalizer(() => Effect.andThen(core.exchange.settled, unreserve)).pipe(
+        Effect.andThen(Effect.onInterrupt(core.exchange.reserve(own), () => unreserve)),
+        Effect.as(new Connection(core, own))
       )
     })
   }

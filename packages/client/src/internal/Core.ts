@@ -69,10 +69,11 @@ export const open = (config: Resolved, canceller: Canceller): Effect.Effect<Core
         touched: false
       }
       yield* Effect.addFinalizer(() =>
+        // What was interrupted is stopped before: closing the line alone would let it run on.
         Effect.andThen(
-          exchange.lost === undefined && exchange.quiet ? quit(session) : Effect.void,
-          Scope.close(scope, Exit.void)
-        )
+          exchange.settled,
+          Effect.suspend(() => (exchange.lost === undefined && exchange.quiet ? quit(session) : Effect.void))
+        ).pipe(Effect.andThen(Scope.close(scope, Exit.void)))
       )
       return core
     })

@@ -18,7 +18,7 @@ export interface Entry {
   readonly reply: Reply
   /** Frames of the command that `reply` answers: its sequence numbers go on from there. */
   readonly frames: number
-  /** The one of `replies` that is being read. */
+  /** The one of `replies` that is being read; those before it are complete. */
   at: number
   readonly owner: Owner | undefined
   /** A stream: nothing is written behind it, so that it can be stopped. */
@@ -74,20 +74,27 @@ export const firstSequence = (entry: Entry): number => (entry.replies[entry.at] 
 /** The loss of the line as it concerns this entry. */
 export const lostAs = (error: MysqlError.MysqlError, entry: Entry): MysqlError.MysqlError => {
   const { reason } = error
+  if (entry.state !== "sent") return lost("notSent", reason)
   if (reason._tag !== "ConnectionLost") return error
-  const notSent = reason.phase === "notSent" || entry.state !== "sent"
-  const phase = notSent ? "notSent" : entry.replies[0]!.started ? "replyStarted" : "sent"
-  return MysqlError.make(
-    new MysqlError.ConnectionLost({ phase, problem: reason.problem, cause: reason.cause ?? reason })
-  )
+  if (reason.phase === "notSent") return lost("notSent", reason)
+  return lost(entry.replies[0]!.started ? "replyStarted" : "sent", reason)
 }
 
-/** Why the entry failed, if it did. */
+const lost = (phase: MysqlError.ConnectionLost["phase"], reason: MysqlError.Reason): MysqlError.MysqlError =>
+  MysqlError.make(
+    new MysqlError.ConnectionLost(
+      reason._tag === "ConnectionLost"
+        ? { phase, problem: reason.problem, cause: reason.cause ?? reason }
+        : { phase, problem: reason.message, cause: reason }
+    )
+  )
+
+/** Why the entry failed, if it did. What the server has said about it goes before a loss that came later. */
 export const failureOf = (entry: Entry): MysqlError.MysqlError | undefined => {
-  if (entry.failure !== undefined) return entry.failure
-  for (const reply of entry.replies) {
+  for (let index = 0; index < entry.at; index++) {
+    const reply = entry.replies[index]!
     if (reply.err !== undefined) return failures.server(reply.err, entry.sql)
     if (reply.decodeError !== undefined) return failures.decode(reply.decodeError)
   }
-  return undefined
+  return entry.failure
 }

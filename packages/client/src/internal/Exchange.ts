@@ -15,16 +15,17 @@
 import * as Command from "@effect-mysql/protocol/command/Command"
 import type { Capabilities } from "@effect-mysql/protocol/connect/Capabilities"
 import type { Parser } from "@effect-mysql/protocol/framing/Packet"
+import { ProtocolError } from "@effect-mysql/protocol/ProtocolError"
 import { Reply } from "@effect-mysql/protocol/reply/Reply"
 import { ServerStatus } from "@effect-mysql/protocol/ServerStatus"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as MysqlError from "../MysqlError.ts"
 import type { TransportConnection } from "../Transport.ts"
 import { type Entry, firstSequence, lostAs, make as makeEntry, type Owner } from "./Entry.ts"
 import * as failures from "./failures.ts"
+import { Outbox } from "./Outbox.ts"
 
 /** Someone who wants the connection to himself, in the same queue as the commands. */
 interface Reservation {
@@ -36,8 +37,8 @@ interface Reservation {
 export interface KillRequest {
   /** The statement still runs. */
   wanted: boolean
-  /** The KILL is on its way: from here on it has to be awaited. */
-  sent: boolean
+  /** The KILL is on its way: until the server has answered, it could hit whatever runs then. */
+  pending: boolean
 }
 
 type Waiter = { readonly _tag: "command"; readonly entry: Entry } | ({ readonly _tag: "reservation" } & Reservation)
@@ -63,6 +64,8 @@ const maxInFlight = 128
 const idleTooLong = 4031
 /** How long stopping a statement may take before the line is cut. */
 const cancelBound = Duration.seconds(5)
+/** A KILL that came before its statement did has no effect: it is repeated after this time. */
+const killInterval = Duration.millis(100)
 
 export class Exchange {
   status: number
@@ -70,16 +73,11 @@ export class Exchange {
   /** Something beyond rows may have changed in the session, as the server's tracking tells. */
   stateChanged = false
   lost: MysqlError.MysqlError | undefined = undefined
-  /** Bytes that ride in front of the next command: they have no reply. */
-  private readonly riders: Array<Buffer> = []
 
   private readonly options: ExchangeOptions
   private readonly inFlight: Array<Entry> = []
   private readonly waiting: Array<Waiter> = []
-  private unsent: Array<Buffer> = []
-  private flushScheduled = false
-  /** A write that the socket has not taken yet. */
-  private writing = false
+  private readonly outbox: Outbox
   /** Whose turn it is to read. */
   private turn: Entry | undefined = undefined
   /** Reading has begun for the first of `inFlight`. */
@@ -98,6 +96,10 @@ export class Exchange {
     this.options = options
     this.status = options.status
     this.database = options.database
+    this.outbox = new Outbox(
+      (bytes) => options.transport.write(bytes),
+      (error) => this.lose(error ?? lostLine("the write ended without a result"))
+    )
     this.step = this.pull(() => this.continueTurn())
     this.pullOnce = this.pull(() => {
       this.readOnce()
@@ -112,7 +114,7 @@ export class Exchange {
 
   /** Nothing is under way, and nobody waits. */
   get quiet(): boolean {
-    return this.inFlight.length === 0 && this.waiting.length === 0 && !this.stopping && !this.writing
+    return this.inFlight.length === 0 && this.waiting.length === 0 && !this.stopping && !this.outbox.busy
   }
 
   // ---- for fibers --------------------------------------------------------------------------------------------------
@@ -158,8 +160,9 @@ export class Exchange {
       this.pump()
       return Effect.sync(() => {
         const index = this.waiting.indexOf(waiter)
-        if (index >= 0) this.waiting.splice(index, 1)
-        else this.unreserve(owner)
+        if (index < 0) return this.unreserve(owner)
+        this.waiting.splice(index, 1)
+        this.pump()
       })
     })
   }
@@ -172,7 +175,7 @@ export class Exchange {
 
   /** Sends bytes that have no reply, in front of the next command. */
   ride(bytes: Buffer): void {
-    this.riders.push(bytes)
+    this.outbox.ride(bytes)
   }
 
   /** Ends when nothing is under way any more: what was abandoned has been read. */
@@ -182,9 +185,7 @@ export class Exchange {
         ? Effect.callback<void>((resume) => {
             this.afterStop.push(() => resume(Effect.void))
           })
-        : this.inFlight.length > 0 && this.inFlight.every((entry) => entry.abandoned)
-          ? this.stop
-          : Effect.void
+        : this.stop
     )
   }
 
@@ -214,7 +215,7 @@ export class Exchange {
           if (this.inFlight[0] === entry) this.begun = false
           if (this.turn === entry) this.turn = undefined
           this.inFlight.splice(this.inFlight.indexOf(entry), 1)
-          this.unsent.splice(this.unsent.indexOf(entry.bytes), 1)
+          this.outbox.takeBack(entry)
           this.pump()
           return Effect.void
         case "sent":
@@ -233,7 +234,7 @@ export class Exchange {
     this.lost = error
     const entries = this.inFlight.splice(0)
     const waiting = this.waiting.splice(0)
-    this.unsent = []
+    this.outbox.close()
     this.turn = undefined
     const reservations: Array<() => void> = []
     for (const waiter of waiting) {
@@ -320,46 +321,10 @@ export class Exchange {
     for (const wake of wakes) wake()
   }
 
-  /** At once where nothing is under way; otherwise together with the others of this tick. */
   private send(entry: Entry): void {
-    const alone = this.inFlight.length === 0 && !this.writing
+    const alone = this.inFlight.length === 0 && !this.outbox.busy
     this.inFlight.push(entry)
-    entry.state = "unsent"
-    if (this.riders.length > 0) this.unsent.push(...this.riders.splice(0))
-    this.unsent.push(entry.bytes)
-    if (alone) {
-      this.flush()
-    } else if (!this.flushScheduled) {
-      this.flushScheduled = true
-      queueMicrotask(() => {
-        this.flushScheduled = false
-        this.flush()
-      })
-    }
-  }
-
-  private flush(): void {
-    if (this.writing || this.unsent.length === 0 || this.lost !== undefined) return
-    const bytes = this.unsent.length === 1 ? this.unsent[0]! : Buffer.concat(this.unsent)
-    this.unsent = []
-    // Commands are sent in their order: what is unsent stands at the end.
-    let first = this.inFlight.length
-    while (first > 0 && this.inFlight[first - 1]!.state === "unsent") this.inFlight[--first]!.state = "sent"
-    this.writing = true
-    // Run apart from the fibers whose commands these are: interrupting one of them must not tear the batch.
-    const fiber = Effect.runFork(this.options.transport.write(bytes))
-    const immediate = fiber.pollUnsafe()
-    if (immediate !== undefined) this.written(immediate, first)
-    else fiber.addObserver((exit) => this.written(exit, undefined))
-  }
-
-  /** `refusedFrom`: where it failed at once, not a byte of the commands from there on has left. */
-  private written(exit: Exit.Exit<void, MysqlError.MysqlError>, refusedFrom: number | undefined): void {
-    this.writing = false
-    if (Exit.isSuccess(exit)) return this.flush()
-    if (refusedFrom !== undefined) for (const entry of this.inFlight.slice(refusedFrom)) entry.state = "unsent"
-    const error = Exit.findErrorOption(exit)
-    this.lose(error._tag === "Some" ? error.value : lostLine("the write ended without a result"))
+    this.outbox.send(entry, alone ? "once" : "tick")
   }
 
   // ---- receiving ---------------------------------------------------------------------------------------------------
@@ -398,7 +363,7 @@ export class Exchange {
         parser.expect(firstSequence(entry))
       }
       const reply = entry.replies[entry.at]!
-      if (!reply.consume(parser)) break
+      if (!this.consume(reply)) break
       this.begun = false
       const broken = whyLost(reply, parser.sequence)
       if (broken !== undefined) {
@@ -406,13 +371,14 @@ export class Exchange {
         break
       }
       this.note(reply)
-      if (entry.at === entry.replies.length - 1) this.probe(entry)
-      if (++entry.at < entry.replies.length) continue
+      if (++entry.at === entry.replies.length) this.probe(entry, reply)
+      if (entry.at < entry.replies.length) continue
       this.inFlight.shift()
       entry.state = "done"
       entry.settled?.(true)
       if (entry !== reader) (completed ??= []).push(entry)
     }
+    if (this.inFlight.length === 0 && parser.pendingBytes > 0) this.unasked()
     const finished = reader?.state === "done"
     if (finished) this.turn = undefined
     if (finished || completed !== undefined) {
@@ -421,6 +387,31 @@ export class Exchange {
       this.pump()
     }
     return finished
+  }
+
+  /** Bytes that answer nothing: the server gives up, or is out of step. Read as the next reply they would be a lie. */
+  private unasked(): void {
+    const reply = pingReply(this.options.capabilities)
+    this.options.parser.expect(0)
+    this.consume(reply)
+    this.lose(
+      MysqlError.make(
+        reply.err === undefined
+          ? new MysqlError.ProtocolError({ phase: "idle", expected: "silence", got: "bytes that nobody asked for" })
+          : new MysqlError.ConnectionLost({ phase: "idle", problem: reply.err.message })
+      )
+    )
+  }
+
+  /** Whatever bytes a server sends, they end in an error of the connection and in no defect. */
+  private consume(reply: Reply): boolean {
+    try {
+      return reply.consume(this.options.parser)
+    } catch (cause) {
+      const got = `bytes on which decoding failed: ${String(cause)}`
+      reply.failure = new ProtocolError({ phase: "reply", expected: "a reply that can be read", got })
+      return true
+    }
   }
 
   private note(reply: Reply): void {
@@ -434,17 +425,16 @@ export class Exchange {
   }
 
   /** After an ERR in a transaction only the server knows whether it lives, and errors carry no status: a ping asks. */
-  private probe(entry: Entry): void {
-    if (entry.replies[entry.at]!.err === undefined || !this.inTransaction) return
+  private probe(entry: Entry, reply: Reply): void {
+    if (reply.err === undefined || !this.inTransaction) return
     // The reply to what was written behind it will tell as well.
-    if (this.inFlight.length > 1) return
+    if (this.inFlight[1]?.state === "sent") return
     if (this.stopping) {
       this.uncertain = true
       return
     }
     entry.replies.push(pingReply(this.options.capabilities))
-    this.unsent.push(Command.ping)
-    this.flush()
+    this.outbox.sendFirst(Command.ping)
   }
 
   /** Gives the turn to the first that waits; `false` when there is nobody, and replies are still to be read. */
@@ -478,7 +468,9 @@ export class Exchange {
    * runs in a fiber of its own, so that the deadline can interrupt the reading and nothing else can.
    */
   private readonly stop: Effect.Effect<void> = Effect.suspend(() => {
-    if (this.lost !== undefined || this.inFlight.length === 0 || this.stopping) return Effect.void
+    // Somebody may have sent a command since this was decided: then its reader comes by here again.
+    const wanted = this.inFlight.length > 0 && this.inFlight.every((entry) => entry.abandoned)
+    if (this.lost !== undefined || this.stopping || !wanted) return Effect.void
     if (this.options.cancellation === "close") {
       this.lose(lostLine("cut because a statement was interrupted"))
       return Effect.void
@@ -491,7 +483,7 @@ export class Exchange {
     const { cancellation } = this.options
     const killable = cancellation === "kill" && this.inFlight.every((entry) => entry.killable)
     const stopped = Effect.andThen(
-      killable ? this.killAndDrain : Effect.suspend(() => this.drain()),
+      killable ? this.killAndDrain : Effect.suspend(() => this.drain(this.inFlight.at(-1))),
       Effect.suspend(() => (this.uncertain ? this.probeAfterStop() : Effect.void))
     )
     const bounded =
@@ -513,18 +505,33 @@ export class Exchange {
   }
 
   /**
-   * A KILL that was sent is awaited like the reply itself: a late one would hit the next statement. One that was not
-   * sent when the reply came is called off.
+   * KILLs until everything that was abandoned has been read away: one KILL stops one statement, and none that has not
+   * arrived yet. What is on its way is awaited like the reply itself, since a late one would hit the next statement.
    */
   private readonly killAndDrain: Effect.Effect<void> = Effect.suspend(() => {
-    const request: KillRequest = { wanted: true, sent: false }
-    return Effect.flatMap(Effect.forkChild(Effect.ignore(this.options.kill(request))), (kill) =>
-      Effect.flatMap(this.drain(), () => {
-        request.wanted = false
-        return request.sent ? Fiber.join(kill) : Fiber.interrupt(kill)
-      })
+    const target = this.inFlight[0]
+    if (target === undefined || this.lost !== undefined) return Effect.void
+    const request: KillRequest = { wanted: true, pending: false }
+    return Effect.forkChild(this.killing(request)).pipe(
+      Effect.flatMap((killing) =>
+        Effect.flatMap(this.drain(target), () => {
+          request.wanted = false
+          return request.pending ? Fiber.await(killing) : Fiber.interrupt(killing)
+        })
+      ),
+      // Its reply may come with the deadline that interrupts all this.
+      Effect.onInterrupt(() => Effect.sync(() => void (request.wanted = false))),
+      Effect.andThen(this.killAndDrain)
     )
   })
+
+  private killing(request: KillRequest): Effect.Effect<void> {
+    const attempt: Effect.Effect<void> = Effect.flatMap(Effect.ignore(this.options.kill(request)), () => {
+      if (request.pending) return Effect.sync(() => this.lose(lostLine("cut because a KILL was not confirmed")))
+      return request.wanted ? Effect.delay(attempt, killInterval) : Effect.void
+    })
+    return Effect.andThen(this.outbox.idle, attempt)
+  }
 
   /** The ping that could not be sent while a statement was being stopped. */
   private probeAfterStop(): Effect.Effect<void> {
@@ -532,12 +539,13 @@ export class Exchange {
     const entry = makeEntry({ bytes: Command.ping, reply: pingReply(this.options.capabilities) })
     entry.abandoned = true
     this.send(entry)
-    return this.drain()
+    return this.drain(entry)
   }
 
-  private drain(): Effect.Effect<void> {
+  /** Reads until this entry is over. */
+  private drain(entry: Entry | undefined): Effect.Effect<void> {
     this.readOnce()
-    return this.inFlight.length === 0 || this.lost !== undefined ? Effect.void : this.pull(() => this.drain())
+    return entry === undefined || entry.state === "done" ? Effect.void : this.pull(() => this.drain(entry))
   }
 }
 

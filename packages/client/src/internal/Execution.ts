@@ -179,7 +179,7 @@ export class Execution {
   ): Effect.Effect<A, MysqlError.MysqlError> {
     const prepared = this.usable(statement, params)
     if (prepared === undefined) {
-      return Effect.matchEffect(this.prepareStatement(statement), {
+      return this.afterPrepare(statement, params, {
         onSuccess: () => this.runPrepared(statement, params, rows, finish),
         onFailure: (error) => this.asTextAfter(error, statement, params, rows, finish)
       })
@@ -196,11 +196,17 @@ export class Execution {
     })
   }
 
-  /** The prepared statement, unless the server would bend these values to the types of earlier ones. */
+  /**
+   * The prepared statement, unless the server would take these values, or those of an execution that this one overtakes,
+   * for something else.
+   */
   private usable(statement: Statement, params: Params): Prepared | undefined {
     const { prepared } = statement
-    if (prepared === undefined || this.core.info.product !== "mysql") return prepared
-    if (!Execute.wouldConvert(prepared.lastTypes, params)) return prepared
+    if (prepared === undefined) return undefined
+    const bends = this.core.info.product === "mysql" && Execute.wouldConvert(prepared.lastTypes, params)
+    const { untyped } = prepared
+    const overtakes = untyped !== undefined && (untyped.state === "new" || untyped.state === "waiting")
+    if (!bends && !overtakes) return prepared
     statement.prepared = undefined
     this.core.exchange.ride(Command.closeStatement(prepared.id))
     return undefined
@@ -213,12 +219,50 @@ export class Execution {
     rows: Rows,
     finish: Finish<A>
   ): Effect.Effect<A, MysqlError.MysqlError> {
-    return Effect.flatMap(statement.prepared === undefined ? this.prepareStatement(statement) : Effect.void, () => {
+    const execute = (): Effect.Effect<A, MysqlError.MysqlError> => {
       const entry = this.executeEntry(statement, params, rows, false)
       return Result.isFailure(entry)
         ? Effect.fail(entry.failure)
         : this.core.exchange.run(entry.success, this.finishing(statement, "binary", rows, finish))
-    })
+    }
+    return this.usable(statement, params) === undefined
+      ? this.afterPrepare(statement, params, { onSuccess: execute, onFailure: Effect.fail })
+      : execute()
+  }
+
+  /**
+   * Prepares the statement and goes on; it stays in the cache meanwhile. Values that cannot be sent are found before: a
+   * mistake of the caller costs no round trip.
+   */
+  private afterPrepare<A>(
+    statement: Statement,
+    params: Params,
+    next: {
+      readonly onSuccess: () => Effect.Effect<A, MysqlError.MysqlError>
+      readonly onFailure: (error: MysqlError.MysqlError) => Effect.Effect<A, MysqlError.MysqlError>
+    }
+  ): Effect.Effect<A, MysqlError.MysqlError> {
+    const fault = this.faultOf(statement, params)
+    if (fault !== undefined) return Effect.fail(fault)
+    const { statements } = this.core
+    return Effect.acquireUseRelease(
+      Effect.sync(() => statement.holds++),
+      () => Effect.matchEffect(this.prepareStatement(statement), next),
+      () =>
+        Effect.sync(() => {
+          statement.holds--
+          statements.used(statement)
+        })
+    )
+  }
+
+  private faultOf(statement: Statement, params: Params): MysqlError.MysqlError | undefined {
+    const placeholders = statement.templateFor(this.sqlMode).parts.length - 1
+    const arity = Literal.checkArity(placeholders, params.length)
+    if (arity !== undefined) return failures.parameter(arity)
+    const { offsetMinutes } = this.core.config
+    const encoded = Execute.encode({ statementId: 0, parameters: params, boundTypes: undefined, offsetMinutes })
+    return Result.isFailure(encoded) ? failures.parameter(encoded.failure) : undefined
   }
 
   /** Some statements cannot be prepared, and a server has room for so many: then nothing has run, and text does it. */
@@ -260,57 +304,65 @@ export class Execution {
     const { boundTypes, bytes } = encoded.success
     const reply = this.reply("execute", statement, rows)
     if (!statement.plain) this.core.touched = true
+    const entry = makeEntry({
+      bytes,
+      reply,
+      owner: this.owner,
+      exclusive,
+      killable: statement.killable,
+      sql: statement.sql,
+      settled: (replied) => {
+        prepared.pending--
+        if (prepared.untyped === entry) prepared.untyped = undefined
+        prepared.boundTypes = replied && reply.err === undefined ? boundTypes : undefined
+        // Also of a reply that nobody waits for: the server may not send the same columns again.
+        const metadata = reply.results[0]?.metadata ?? reply.metadata
+        if (metadata !== undefined) learn(statement, "binary", rows, metadata)
+        if (prepared.pending === 0) this.core.statements.used(statement)
+      }
+    })
+    if (boundTypes === prepared.boundTypes) prepared.untyped = entry
     prepared.pending++
     prepared.lastTypes = Execute.remembered(prepared.lastTypes, boundTypes)
-    return Result.succeed(
-      makeEntry({
-        bytes,
-        reply,
-        owner: this.owner,
-        exclusive,
-        killable: statement.killable,
-        sql: statement.sql,
-        settled: (replied) => {
-          prepared.pending--
-          prepared.boundTypes = replied && reply.err === undefined ? boundTypes : undefined
-        }
-      })
-    )
+    return Result.succeed(entry)
   }
 
   prepareStatement(statement: Statement): Effect.Effect<void, MysqlError.MysqlError> {
-    const reply = this.reply("prepare", statement, this.core.rows.object)
-    const entry = makeEntry({ bytes: Command.prepare(statement.sql), reply, owner: this.owner, sql: statement.sql })
-    return this.core.exchange.run(entry, (completed) => {
-      const error = failureOf(completed)
-      if (error !== undefined) return Effect.fail(error)
-      const { parameterCount, statementId } = reply.prepared!
-      // Two fibers may have prepared the same text at once: the first one is kept.
-      if (statement.prepared !== undefined) {
-        this.core.exchange.ride(Command.closeStatement(statementId))
-      } else {
-        statement.forgetColumns("binary")
-        statement.prepared = {
-          id: statementId,
-          parameterCount,
-          columns: reply.metadata?.columns ?? [],
-          boundTypes: undefined,
-          lastTypes: undefined,
-          pending: 0
-        }
-      }
-      return Effect.void
+    const reply = this.reply("prepare", undefined, this.core.rows.object)
+    const entry: Entry = makeEntry({
+      bytes: Command.prepare(statement.sql),
+      reply,
+      owner: this.owner,
+      sql: statement.sql,
+      settled: () => this.adopt(statement, reply, entry.abandoned)
     })
+    return this.core.exchange.run(entry, succeeded)
+  }
+
+  /** Keeps what the server has prepared, or frees it where nobody would. */
+  private adopt(statement: Statement, reply: Reply, abandoned: boolean): void {
+    if (!reply.done || reply.prepared === undefined || reply.err !== undefined) return
+    const { parameterCount, statementId } = reply.prepared
+    const { exchange, statements } = this.core
+    // Two fibers may have prepared the same text at once: the first one is kept.
+    if (statement.prepared !== undefined || (abandoned && !statements.has(statement))) {
+      exchange.ride(Command.closeStatement(statementId))
+      return
+    }
+    statement.forgetColumns("binary")
+    statement.prepared = {
+      id: statementId,
+      parameterCount,
+      columns: reply.metadata?.columns ?? [],
+      boundTypes: undefined,
+      lastTypes: undefined,
+      pending: 0,
+      untyped: undefined
+    }
   }
 
   private reply(command: ReplyOptions["command"], statement: Statement | undefined, rows: Rows): Reply {
-    const protocol: Protocol = command === "execute" ? "binary" : "text"
-    return new Reply({
-      command,
-      capabilities: this.core.session.capabilities,
-      rows,
-      metadata: command === "prepare" || command === "plain" ? undefined : statement?.metadata(protocol, rows)
-    })
+    return new Reply(new ReplyTo(command, this.core.session.capabilities, rows, statement))
   }
 
   private plainReply(): Reply {
@@ -320,7 +372,7 @@ export class Execution {
   private finishing<A>(statement: Statement, protocol: Protocol, rows: Rows, finish: Finish<A>): Finish<A> {
     return (entry) => {
       const metadata = entry.reply.results[0]?.metadata
-      if (metadata !== undefined) learn(statement, protocol, rows, metadata)
+      if (metadata !== undefined && protocol === "text") learn(statement, protocol, rows, metadata)
       const error = failureOf(entry)
       return error === undefined ? finish(entry) : Effect.fail(error)
     }
@@ -337,31 +389,47 @@ export class Execution {
     return Stream.scoped(
       Stream.fromPull(
         Effect.gen({ self: this }, function* () {
+          const { exchange } = this.core
           const statement = find()
           const rows = this.rows(options)
-          const entry = yield* this.streamEntry(statement, params, rows, options, pinned)
-          const { exchange } = this.core
-          yield* Effect.addFinalizer(() => exchange.abandon(entry))
-          yield* exchange.open(entry)
-          const { reply } = entry
+          let entry: Entry | undefined
+          yield* Effect.addFinalizer(() => (entry === undefined ? Effect.void : exchange.abandon(entry)))
+          const begin = Effect.flatMap(
+            Effect.suspend(() => this.streamEntry(statement, params, rows, options, pinned)),
+            (made) => {
+              entry = made
+              return exchange.open(made)
+            }
+          )
+          yield* begin
+          let first = true
+          let ended = false
           const pull: Effect.Effect<readonly [A, ...Array<A>], MysqlError.MysqlError | Cause.Done<void>> =
             Effect.suspend(() => {
-              if (reply.rows.length > 0) return Effect.succeed(reply.takeRows() as [A, ...Array<A>])
-              // Rows of a set that ended in the same bytes were moved there.
-              const ended = reply.results[0]
-              if (ended !== undefined && ended.rows.length > 0 && !taken) {
-                taken = true
-                return Effect.succeed(ended.rows as unknown as [A, ...Array<A>])
+              const current = entry!
+              const { reply } = current
+              const [set] = reply.results
+              if (set === undefined) {
+                if (reply.rows.length > 0) return Effect.succeed(reply.takeRows() as [A, ...Array<A>])
+              } else if (!ended) {
+                ended = true
+                // Of several results the first is returned.
+                reply.discarding = true
+                if (set.rows.length > 0) return Effect.succeed(set.rows as unknown as [A, ...Array<A>])
               }
-              const error = failureOf(entry)
+              if (first && reply.err !== undefined && needReprepare.has(reply.err.errno)) {
+                first = false
+                statement.prepared = undefined
+                return Effect.flatMap(begin, () => pull)
+              }
+              const error = failureOf(current) ?? (reply.decodeError && failures.decode(reply.decodeError))
               if (error !== undefined) return Effect.fail(error)
-              if (entry.state === "done") {
-                if (ended?.metadata !== undefined) learn(statement, protocolOf(entry), rows, ended.metadata)
+              if (current.state === "done") {
+                if (set?.metadata !== undefined && !isExecute(current)) learn(statement, "text", rows, set.metadata)
                 return Cause.done()
               }
-              return Effect.flatMap(exchange.advance(entry), () => pull)
+              return Effect.flatMap(exchange.advance(current), () => pull)
             })
-          let taken = false
           return pull
         })
       )
@@ -377,15 +445,39 @@ export class Execution {
   ): Effect.Effect<Entry, MysqlError.MysqlError> {
     if (!pinned && this.goesAsText(statement, params, options))
       return Effect.fromResult(this.textEntry(statement, params, rows, true))
-    const execute = Effect.suspend(() => Effect.fromResult(this.executeEntry(statement, params, rows, true)))
-    if (this.usable(statement, params) !== undefined) return execute
-    return Effect.matchEffect(this.prepareStatement(statement), {
-      onSuccess: () => execute,
+    const execute = () => Effect.fromResult(this.executeEntry(statement, params, rows, true))
+    if (this.usable(statement, params) !== undefined) return execute()
+    return this.afterPrepare(statement, params, {
+      onSuccess: execute,
       onFailure: (error) =>
         this.recoverable(error, statement)
           ? Effect.fromResult(this.textEntry(statement, params, rows, true))
           : Effect.fail(error)
     })
+  }
+}
+
+/** What the columns were is looked up when the reply comes: an earlier one on its way may have brought others. */
+class ReplyTo implements ReplyOptions {
+  readonly command: ReplyOptions["command"]
+  readonly capabilities: ReplyOptions["capabilities"]
+  readonly rows: Rows
+  private readonly statement: Statement | undefined
+
+  constructor(
+    command: ReplyOptions["command"],
+    capabilities: ReplyOptions["capabilities"],
+    rows: Rows,
+    statement: Statement | undefined
+  ) {
+    this.command = command
+    this.capabilities = capabilities
+    this.rows = rows
+    this.statement = statement
+  }
+
+  get metadata(): Metadata | undefined {
+    return this.statement?.metadata(this.command === "execute" ? "binary" : "text", this.rows)
   }
 }
 
@@ -397,7 +489,7 @@ const learn = (statement: Statement, protocol: Protocol, rows: Rows, metadata: M
 }
 
 /** COM_STMT_EXECUTE is 0x17; the first byte behind the header tells the command. */
-const protocolOf = (entry: Entry): Protocol => (entry.bytes[4] === 0x17 ? "binary" : "text")
+const isExecute = (entry: Entry): boolean => entry.bytes[4] === 0x17
 
 /** The first result. */
 export const collectFirst = <A>(entry: Entry): Effect.Effect<QueryResult<A>> =>

@@ -44,6 +44,7 @@ const noSuchThread = 1094
 /** The line, if one is open, is closed with the scope. */
 export const make: Effect.Effect<Canceller, never, Scope.Scope> = Effect.gen(function* () {
   const transport = yield* Transport
+  const scope = yield* Effect.scope
   const semaphore = yield* Semaphore.make(1)
   let line: Line | undefined
   let closing: Fiber.Fiber<void> | undefined
@@ -54,18 +55,20 @@ export const make: Effect.Effect<Canceller, never, Scope.Scope> = Effect.gen(fun
     return open === undefined ? Effect.void : Scope.close(open.scope, Exit.void)
   })
 
+  yield* Effect.addFinalizer(() => close)
+
   const open = Effect.fnUntraced(function* (config: Resolved, session: login.Session) {
     const beside = login.beside(config, session)
     const address = addressOf(beside.target)
     if (line !== undefined && line.address === address && (yield* line.session.transport.idle) === "quiet") return line
     yield* close
-    const scope = yield* Scope.make()
+    const ofLine = yield* Scope.fork(scope)
     const side = yield* login.connect(beside).pipe(
       Effect.provideService(Transport, transport),
-      Scope.provide(scope),
-      Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : Scope.close(scope, exit)))
+      Scope.provide(ofLine),
+      Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : Scope.close(ofLine, exit)))
     )
-    line = { session: side, scope, address }
+    line = { session: side, scope: ofLine, address }
     return line
   })
 
@@ -78,30 +81,30 @@ export const make: Effect.Effect<Canceller, never, Scope.Scope> = Effect.gen(fun
       )
     }
     if (!kill.wanted) return
-    kill.sent = true
+    kill.pending = true
     const sql = `KILL QUERY ${session.greeting.connectionId}`
     const [reply] = yield* login.flight(side.transport, side.parser, side.capabilities, [sql])
+    kill.pending = false
     const err = reply?.err
     if (err !== undefined && err.errno !== noSuchThread) return yield* failures.server(err, sql)
   })
 
-  const closeLater = Effect.suspend(() => {
-    closing = Effect.runFork(Effect.delay(semaphore.withPermit(close), linger))
-    return Effect.void
+  const closeLater = Effect.map(Effect.forkIn(Effect.delay(semaphore.withPermit(close), linger), scope), (fiber) => {
+    closing = fiber
   })
 
-  yield* Effect.addFinalizer(() =>
-    Effect.suspend(() => (closing === undefined ? Effect.void : Fiber.interrupt(closing))).pipe(Effect.andThen(close))
-  )
+  const attempt = (config: Resolved, session: login.Session, kill: KillRequest) =>
+    semaphore.withPermit(
+      Effect.suspend(() => (closing === undefined ? Effect.void : Fiber.interrupt(closing))).pipe(
+        Effect.andThen(request(config, session, kill)),
+        // What was interrupted or went wrong half-way leaves a line that is out of step.
+        Effect.onExit((exit) => (Exit.isSuccess(exit) ? closeLater : close))
+      )
+    )
 
   return {
-    kill: (config, session, kill) =>
-      semaphore.withPermit(
-        Effect.suspend(() => (closing === undefined ? Effect.void : Fiber.interrupt(closing))).pipe(
-          Effect.andThen(request(config, session, kill)),
-          // What was interrupted or went wrong half-way leaves a line that is out of step.
-          Effect.onExit((exit) => (Exit.isSuccess(exit) ? closeLater : close))
-        )
-      )
+    // In a fiber of its own: a login that nobody needs any more is finished all the same, since servers block a host
+    // whose logins break off too often, and the line may serve the next request.
+    kill: (config, session, kill) => Effect.flatMap(Effect.forkIn(attempt(config, session, kill), scope), Fiber.join)
   }
 })

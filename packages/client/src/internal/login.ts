@@ -40,6 +40,8 @@ export interface Session {
 const preLoginPacketBytes = 64 * 1024
 /** utf8mb4_general_ci: known to every version; the configured collation is set with `SET NAMES`. */
 const loginCollation = 45
+/** Of every plugin that is known here. */
+const scrambleBytes = 20
 const auxiliaryConnectTimeout = Duration.seconds(10)
 
 /** One packet of the conversation before the command phase. */
@@ -122,6 +124,16 @@ const authenticate = Effect.fnUntraced(function* (
         }
         switched = true
         plugin = yield* Effect.fromResult(Auth.find(packet.plugin)).pipe(Effect.mapError(failures.auth))
+        if (packet.data.length !== scrambleBytes) {
+          // A short one makes the answer a hash of little but the password.
+          return yield* MysqlError.make(
+            new MysqlError.ProtocolError({
+              phase: "authentication",
+              expected: `a scramble of ${scrambleBytes} bytes`,
+              got: `${packet.data.length}`
+            })
+          )
+        }
         scramble = packet.data
         answer = yield* Effect.fromResult(plugin.start(context())).pipe(Effect.mapError(failures.auth))
       }

@@ -15,8 +15,23 @@ const leavesBehind =
 /** The statement leaves nothing behind but its effect on data and on the transaction. */
 export const isPlain = (sql: string): boolean => plainStart.test(sql) && !leavesBehind.test(sql)
 
-/** Statements whose interruption would leave open whether they happened. */
-const ending = /^\s*(?:commit|rollback|xa)\b/i
+/** White space and comments; the beginning of a comment whose text is code counts as one. */
+const blank = /\s+|\/\*M?!\d*|\/\*[\s\S]*?\*\/|#[^\n]*|--(?=\s)[^\n]*/y
 
-/** It may be stopped half-way: the server undoes what it did. */
-export const isKillable = (sql: string): boolean => !ending.test(sql)
+/** Statements whose interruption would leave open whether they happened. */
+const ending = /(?:commit|rollback|xa)\b/iy
+
+/**
+ * It may be stopped half-way: the server undoes what it did. Of a text with several statements every one is looked at,
+ * and a semicolon that separates none does no harm.
+ */
+export const isKillable = (sql: string): boolean => {
+  for (let start = 0; start !== -1; start = sql.indexOf(";", start)) {
+    if (sql[start] === ";") start++
+    blank.lastIndex = start
+    while (blank.test(sql)) start = blank.lastIndex
+    ending.lastIndex = start
+    if (ending.test(sql)) return false
+  }
+  return true
+}

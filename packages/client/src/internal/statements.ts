@@ -11,6 +11,7 @@ import type { DecodingOptions } from "@effect-mysql/protocol/row/Decoding"
 import * as RowDecoder from "@effect-mysql/protocol/row/RowDecoder"
 import * as Placeholders from "@effect-mysql/protocol/value/Placeholders"
 import * as Result from "effect/Result"
+import type { Entry } from "./Entry.ts"
 import { isKillable, isPlain } from "./sessionEffects.ts"
 
 export type Protocol = RowDecoder.RowOptions["protocol"]
@@ -26,6 +27,8 @@ export interface Prepared {
   lastTypes: BoundTypes | undefined
   /** Executions that are not over: each of them sends its types, since the one before it may yet be called off. */
   pending: number
+  /** The one that left its types out: nothing with other types may be sent before it. */
+  untyped: Entry | undefined
 }
 
 /** One way to read the rows of a statement. */
@@ -49,6 +52,10 @@ export class Statement {
   prepared: Prepared | undefined = undefined
   /** When it was used last, as a count of all uses. */
   lastUse = 0
+  /** Uses that take several steps and are not over. */
+  holds = 0
+  /** Kept by somebody else than the cache, who also closes it. */
+  readonly pinned: boolean
   /** The statement as a command: what goes as text goes out in the same bytes each time. */
   private command: Buffer | undefined = undefined
   /** The server cannot prepare it: it goes as text from now on. */
@@ -56,10 +63,15 @@ export class Statement {
   private readonly slots: Array<Slot> = []
   private template: { readonly mode: number; readonly parsed: Placeholders.Template } | undefined = undefined
 
-  constructor(sql: string) {
+  constructor(sql: string, pinned: boolean = false) {
     this.sql = sql
+    this.pinned = pinned
     this.plain = isPlain(sql)
     this.killable = isKillable(sql)
+  }
+
+  get inUse(): boolean {
+    return this.holds > 0 || (this.prepared !== undefined && this.prepared.pending > 0)
   }
 
   get asCommand(): Buffer {
@@ -112,7 +124,7 @@ export class Statement {
   }
 }
 
-/** Statements by their text. */
+/** Statements by their text. What is in use is kept, even if there are too many of them for the moment. */
 export class StatementCache {
   private readonly statements = new Map<string, Statement>()
   private readonly capacity: number
@@ -136,6 +148,17 @@ export class StatementCache {
     return statement
   }
 
+  has(statement: Statement): boolean {
+    return this.statements.get(statement.sql) === statement
+  }
+
+  /** A use of it is over. What was only kept because it was in use can go. */
+  used(statement: Statement): void {
+    if (statement.inUse || statement.pinned) return
+    if (!this.has(statement)) this.discard(statement)
+    while (this.statements.size > this.capacity && this.forgetOldest());
+  }
+
   /** The server has freed all prepared statements. */
   forgetPrepared(): void {
     for (const statement of this.statements.values()) statement.prepared = undefined
@@ -151,13 +174,15 @@ export class StatementCache {
     statement.prepared = undefined
   }
 
-  private forgetOldest(): void {
+  /** `false` where all are in use. */
+  private forgetOldest(): boolean {
     let oldest: Statement | undefined
     for (const statement of this.statements.values()) {
-      if (oldest === undefined || statement.lastUse < oldest.lastUse) oldest = statement
+      if (!statement.inUse && (oldest === undefined || statement.lastUse < oldest.lastUse)) oldest = statement
     }
-    if (oldest === undefined) return
+    if (oldest === undefined) return false
     this.statements.delete(oldest.sql)
     this.discard(oldest)
+    return true
   }
 }

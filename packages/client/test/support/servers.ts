@@ -1,0 +1,52 @@
+/**
+ * Connections to the servers of the run.
+ */
+import * as MysqlServer from "@effect-mysql/test-utils/MysqlServer"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type { MysqlConfig } from "../../src/MysqlConfig.ts"
+import * as MysqlConnection from "../../src/MysqlConnection.ts"
+import type { MysqlError } from "../../src/MysqlError.ts"
+
+/** A connection to the server in context, as its main account. */
+export const connect = (
+  config?: MysqlConfig
+): Effect.Effect<MysqlConnection.MysqlConnection, MysqlError, MysqlServer.MysqlServer | Scope.Scope> =>
+  Effect.flatMap(MysqlServer.MysqlServer, ({ url }) => MysqlConnection.make({ url, ...config }))
+
+/** A connection whose database is fresh, and dropped with the scope. */
+export const connectToDatabase = Effect.fnUntraced(function* (config?: MysqlConfig) {
+  const server = yield* MysqlServer.MysqlServer
+  return yield* connect({ ...config, database: yield* server.database })
+})
+
+/** The first value of the first row. */
+export const scalar = (
+  connection: MysqlConnection.MysqlConnection,
+  sql: string,
+  params?: MysqlConnection.Params
+): Effect.Effect<unknown, MysqlError> =>
+  Effect.map(connection.query<ReadonlyArray<unknown>>(sql, params, { rows: "array" }), (result) => result.rows[0]?.[0])
+
+/** What the server runs for a connection at the moment; `undefined` when it waits for a statement. */
+export const runningOn = (
+  observer: MysqlConnection.MysqlConnection,
+  connectionId: number
+): Effect.Effect<string | undefined, MysqlError> =>
+  Effect.map(
+    observer.query<{ readonly info: string | null }>(
+      "SELECT info AS info FROM information_schema.processlist WHERE id = ?",
+      [connectionId]
+    ),
+    (result) => result.rows[0]?.info ?? undefined
+  )
+
+/** Waits until the server runs a text like this one for the connection: the event that tests interrupt after. */
+export const awaitRunning = (
+  observer: MysqlConnection.MysqlConnection,
+  connectionId: number,
+  like: string
+): Effect.Effect<void, MysqlError> =>
+  Effect.repeat(runningOn(observer, connectionId), { until: (info) => info?.includes(like) === true }).pipe(
+    Effect.asVoid
+  )
