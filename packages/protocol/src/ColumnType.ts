@@ -125,7 +125,7 @@ export const nameOf = (column: Column): string => {
   const string = stringNames[column.type]
   if (string !== undefined) return string[column.collation === binaryCollation ? 1 : 0]
   const name = plainNames[column.type] ?? `UNKNOWN(${column.type})`
-  const unsigned = column.type === ColumnType.NEWDECIMAL || column.type === ColumnType.FLOAT ||
-    column.type === ColumnType.DOUBLE
+  const unsigned =
+    column.type === ColumnType.NEWDECIMAL || column.type === ColumnType.FLOAT || column.type === ColumnType.DOUBLE
   return unsigned && (column.flags & ColumnFlag.UNSIGNED) !== 0 ? `${name} UNSIGNED` : name
 }

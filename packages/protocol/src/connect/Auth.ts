@@ -22,11 +22,12 @@ export const find = (name: string): Result.Result<AuthPlugin, AuthError> => {
   const plugin = plugins.get(name)
   return plugin === undefined
     ? Result.fail(
-      new AuthError({
-        plugin: name,
-        message: `The server asks for the authentication plugin "${name}", which is not supported; supported are ` +
-          [...plugins.keys()].join(", ")
-      })
-    )
+        new AuthError({
+          plugin: name,
+          message:
+            `The server asks for the authentication plugin "${name}", which is not supported; supported are ` +
+            [...plugins.keys()].join(", ")
+        })
+      )
     : Result.succeed(plugin)
 }

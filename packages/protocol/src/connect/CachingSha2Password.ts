@@ -36,11 +36,11 @@ export const plugin: AuthPlugin = {
       return context.confidential
         ? Result.succeed(Buffer.from(`${context.password}\0`, "utf8"))
         : Result.fail(
-          new AuthError({
-            plugin: name,
-            message: "The server wants the password itself, and the line is not encrypted: use TLS or a unix socket"
-          })
-        )
+            new AuthError({
+              plugin: name,
+              message: "The server wants the password itself, and the line is not encrypted: use TLS or a unix socket"
+            })
+          )
     }
     return Result.fail(new AuthError({ plugin: name, message: `Unknown message of ${data.length} bytes` }))
   }

@@ -77,8 +77,17 @@ export const hasExtended = (capabilities: Capabilities, flag: number): boolean =
  * What this client understands and wants from every server that offers it. `IGNORE_SPACE` is left out on purpose: it
  * changes the session's `sql_mode`.
  */
-const wanted = Flag.LONG_FLAG | Flag.PROTOCOL_41 | Flag.TRANSACTIONS | Flag.SECURE_CONNECTION | Flag.MULTI_RESULTS |
-  Flag.PS_MULTI_RESULTS | Flag.PLUGIN_AUTH | Flag.PLUGIN_AUTH_LENENC | Flag.CONNECT_ATTRS | Flag.SESSION_TRACK |
+const wanted =
+  Flag.LONG_FLAG |
+  Flag.PROTOCOL_41 |
+  Flag.TRANSACTIONS |
+  Flag.SECURE_CONNECTION |
+  Flag.MULTI_RESULTS |
+  Flag.PS_MULTI_RESULTS |
+  Flag.PLUGIN_AUTH |
+  Flag.PLUGIN_AUTH_LENENC |
+  Flag.CONNECT_ATTRS |
+  Flag.SESSION_TRACK |
   Flag.DEPRECATE_EOF
 
 /**

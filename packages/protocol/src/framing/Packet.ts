@@ -321,7 +321,9 @@ const split = (payload: Uint8Array, sequence: number): Buffer => {
  * @since 0.1.0
  * @category decoding
  */
-export const decode = <IE = never, Done = unknown>(options?: ParserOptions): Channel.Channel<
+export const decode = <IE = never, Done = unknown>(
+  options?: ParserOptions
+): Channel.Channel<
   Arr.NonEmptyReadonlyArray<Packet>,
   ProtocolError | IE,
   Done,
@@ -353,12 +355,12 @@ export const decode = <IE = never, Done = unknown>(options?: ParserOptions): Cha
             parser.pendingBytes === 0
               ? Cause.done(done)
               : Effect.fail(
-                new ProtocolError({
-                  phase: "packet",
-                  expected: "a complete packet",
-                  got: `the end of the input after ${parser.pendingBytes} bytes`
-                })
-              )
+                  new ProtocolError({
+                    phase: "packet",
+                    expected: "a complete packet",
+                    got: `the end of the input after ${parser.pendingBytes} bytes`
+                  })
+                )
         })
       })
       return pull
@@ -381,9 +383,12 @@ export const encode = <IE = never, Done = unknown>(): Channel.Channel<
 > =>
   Channel.fromTransform((upstream) =>
     Effect.succeed(
-      Effect.map(upstream, (packets): Arr.NonEmptyReadonlyArray<Uint8Array> => [
-        Buffer.concat(packets.map((packet) => frame(packet.payload, packet.sequence)))
-      ])
+      Effect.map(
+        upstream,
+        (packets): Arr.NonEmptyReadonlyArray<Uint8Array> => [
+          Buffer.concat(packets.map((packet) => frame(packet.payload, packet.sequence)))
+        ]
+      )
     )
   )
 

@@ -66,9 +66,7 @@ export const u32 = (bytes: Buffer, at: number): number => i32(bytes, at) >>> 0
 export const i64 = (bytes: Buffer, at: number): number | bigint => {
   const high = i32(bytes, at + 4)
   // -2^53 < value < 2^53
-  return high >= -0x200000 && high < 0x200000
-    ? narrowest(high * two32 + u32(bytes, at))
-    : bytes.readBigInt64LE(at)
+  return high >= -0x200000 && high < 0x200000 ? narrowest(high * two32 + u32(bytes, at)) : bytes.readBigInt64LE(at)
 }
 
 export const u64 = (bytes: Buffer, at: number): number | bigint => {
@@ -77,7 +75,7 @@ export const u64 = (bytes: Buffer, at: number): number | bigint => {
 }
 
 /** -2^53 is a double, but not a safe integer. */
-const narrowest = (value: number): number | bigint => value === Number.MIN_SAFE_INTEGER - 1 ? BigInt(value) : value
+const narrowest = (value: number): number | bigint => (value === Number.MIN_SAFE_INTEGER - 1 ? BigInt(value) : value)
 
 export const bigI64 = (bytes: Buffer, at: number): bigint => bytes.readBigInt64LE(at)
 export const bigU64 = (bytes: Buffer, at: number): bigint => bytes.readBigUInt64LE(at)

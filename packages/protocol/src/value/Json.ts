@@ -16,8 +16,10 @@ type Parse = (
 const parse = JSON.parse as Parse
 
 const exact = (_key: string, value: unknown, context: { readonly source?: string }): unknown =>
-  typeof value === "number" && !Number.isSafeInteger(value) && context.source !== undefined &&
-    /^-?\d+$/.test(context.source)
+  typeof value === "number" &&
+  !Number.isSafeInteger(value) &&
+  context.source !== undefined &&
+  /^-?\d+$/.test(context.source)
     ? narrow(BigInt(context.source))
     : value
 

@@ -7,8 +7,8 @@
  * @since 0.1.0
  */
 import * as Result from "effect/Result"
-import * as Placeholders from "./Placeholders.ts"
 import { classify, type Parameter, ParameterError } from "./Parameter.ts"
+import type * as Placeholders from "./Placeholders.ts"
 
 /**
  * @since 0.1.0
@@ -68,9 +68,9 @@ export const checkArity = (placeholders: number, values: number): ParameterError
   placeholders === values
     ? undefined
     : new ParameterError({
-      parameter: Math.min(placeholders, values),
-      message: `The statement has ${placeholders} placeholders, and ${values} values were given`
-    })
+        parameter: Math.min(placeholders, values),
+        message: `The statement has ${placeholders} placeholders, and ${values} values were given`
+      })
 
 /**
  * A name as a quoted identifier.
@@ -85,7 +85,7 @@ const escapes: Readonly<Record<string, string>> = {
   "\n": "\\n",
   "\r": "\\r",
   "\x1a": "\\Z",
-  "\"": "\\\"",
+  '"': '\\"',
   "'": "\\'",
   "\\": "\\\\"
 }

@@ -73,7 +73,7 @@ export const parse = (sql: string, mode: SqlMode): Template => {
   return { parts, severalStatements }
 }
 
-const isQuote = (character: string): boolean => character === "'" || character === "\"" || character === "`"
+const isQuote = (character: string): boolean => character === "'" || character === '"' || character === "`"
 
 /** To the server only these are white space: a no-break space belongs to a name. */
 const isSpace = (character: string): boolean => /[\t-\r ]/.test(character)
@@ -89,7 +89,7 @@ const skipped = (sql: string, at: number, mode: SqlMode): number | undefined => 
   switch (sql[at]) {
     case "'":
       return endOfQuoted(sql, at, !mode.noBackslashEscapes)
-    case "\"":
+    case '"':
       return endOfQuoted(sql, at, !mode.noBackslashEscapes && !mode.ansiQuotes)
     case "`":
       return endOfQuoted(sql, at, false)

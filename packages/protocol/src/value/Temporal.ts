@@ -45,7 +45,9 @@ const daysSinceEpoch = (year: number, month: number, dayOfMonth: number): number
 }
 
 const exists = (year: number, month: number, dayOfMonth: number): boolean =>
-  month >= 1 && month <= 12 && dayOfMonth >= 1 &&
+  month >= 1 &&
+  month <= 12 &&
+  dayOfMonth >= 1 &&
   (dayOfMonth <= monthDays[month - 1]! || (month === 2 && dayOfMonth === 29 && isLeap(year)))
 
 const dateAt = (
@@ -72,32 +74,46 @@ const digitsOnly = (bytes: Buffer, start: number, end: number): boolean => {
 const malformed = (what: string, shown: string): BadValue => new BadValue(`"${shown}" is not a ${what}`)
 
 /** `YYYY-MM-DD[ HH:MM:SS[.f…]]` */
-export const dateFromText = (options: DateOptions) => (bytes: Buffer, start: number, end: number): Date | null => {
-  const length = end - start
-  const century = two(bytes, start)
-  const yearOfCentury = two(bytes, start + 2)
-  const month = two(bytes, start + 5)
-  const dayOfMonth = two(bytes, start + 8)
-  let wellFormed = length >= 10 && (century | yearOfCentury | month | dayOfMonth) >= 0 &&
-    bytes[start + 4] === 0x2d && bytes[start + 7] === 0x2d
-  let timeOfDay = 0
-  if (length !== 10) {
-    const hours = two(bytes, start + 11)
-    const minutes = two(bytes, start + 14)
-    const seconds = two(bytes, start + 17)
-    timeOfDay = hours * 3_600_000 + minutes * minute + seconds * 1000
-    wellFormed &&= (hours | minutes | seconds) >= 0 && hours < 24 && minutes < 60 && seconds < 60 &&
-      bytes[start + 10] === 0x20 && bytes[start + 13] === 0x3a && bytes[start + 16] === 0x3a &&
-      (length === 19 || (length > 20 && length <= 26 && bytes[start + 19] === 0x2e && digitsOnly(bytes, start + 20, end)))
-    // The first three digits of the fraction: a Date has no more.
-    for (let index = start + 20, unit = 100; index < end && unit >= 1; index++, unit /= 10) {
-      timeOfDay += (bytes[index]! - 0x30) * unit
+export const dateFromText =
+  (options: DateOptions) =>
+  (bytes: Buffer, start: number, end: number): Date | null => {
+    const length = end - start
+    const century = two(bytes, start)
+    const yearOfCentury = two(bytes, start + 2)
+    const month = two(bytes, start + 5)
+    const dayOfMonth = two(bytes, start + 8)
+    let wellFormed =
+      length >= 10 &&
+      (century | yearOfCentury | month | dayOfMonth) >= 0 &&
+      bytes[start + 4] === 0x2d &&
+      bytes[start + 7] === 0x2d
+    let timeOfDay = 0
+    if (length !== 10) {
+      const hours = two(bytes, start + 11)
+      const minutes = two(bytes, start + 14)
+      const seconds = two(bytes, start + 17)
+      timeOfDay = hours * 3_600_000 + minutes * minute + seconds * 1000
+      wellFormed &&=
+        (hours | minutes | seconds) >= 0 &&
+        hours < 24 &&
+        minutes < 60 &&
+        seconds < 60 &&
+        bytes[start + 10] === 0x20 &&
+        bytes[start + 13] === 0x3a &&
+        bytes[start + 16] === 0x3a &&
+        (length === 19 ||
+          (length > 20 && length <= 26 && bytes[start + 19] === 0x2e && digitsOnly(bytes, start + 20, end)))
+      // The first three digits of the fraction: a Date has no more.
+      for (let index = start + 20, unit = 100; index < end && unit >= 1; index++, unit /= 10) {
+        timeOfDay += (bytes[index]! - 0x30) * unit
+      }
     }
+    if (!wellFormed) throw malformed("DATETIME", ascii(bytes, start, Math.min(end, start + 40)))
+    return (
+      dateAt(options, century * 100 + yearOfCentury, month, dayOfMonth, timeOfDay) ??
+      impossible(options, ascii(bytes, start, end))
+    )
   }
-  if (!wellFormed) throw malformed("DATETIME", ascii(bytes, start, Math.min(end, start + 40)))
-  return dateAt(options, century * 100 + yearOfCentury, month, dayOfMonth, timeOfDay) ??
-    impossible(options, ascii(bytes, start, end))
-}
 
 const checkLength = (start: number, end: number, what: string, allowed: ReadonlyArray<number>): number => {
   const length = end - start
@@ -108,25 +124,26 @@ const checkLength = (start: number, end: number, what: string, allowed: Readonly
 const dateTimeLengths = [0, 4, 7, 11]
 const timeLengths = [0, 8, 12]
 
-export const dateFromFields = (options: DateOptions) => (bytes: Buffer, start: number, end: number): Date | null => {
-  const length = end - start
-  if (length !== 7 && length !== 11) checkLength(start, end, "DATETIME", dateTimeLengths)
-  let timeOfDay = 0
-  if (length >= 7) {
-    const hours = bytes[start + 4]!
-    const minutes = bytes[start + 5]!
-    const seconds = bytes[start + 6]!
-    const micros = length === 11 ? u32(bytes, start + 7) : 0
-    if (hours > 23 || minutes > 59 || seconds > 59 || micros > 999_999) {
-      throw malformed("DATETIME", stringFromFields(6, true)(bytes, start, end))
+export const dateFromFields =
+  (options: DateOptions) =>
+  (bytes: Buffer, start: number, end: number): Date | null => {
+    const length = end - start
+    if (length !== 7 && length !== 11) checkLength(start, end, "DATETIME", dateTimeLengths)
+    let timeOfDay = 0
+    if (length >= 7) {
+      const hours = bytes[start + 4]!
+      const minutes = bytes[start + 5]!
+      const seconds = bytes[start + 6]!
+      const micros = length === 11 ? u32(bytes, start + 7) : 0
+      if (hours > 23 || minutes > 59 || seconds > 59 || micros > 999_999) {
+        throw malformed("DATETIME", stringFromFields(6, true)(bytes, start, end))
+      }
+      timeOfDay = hours * 3_600_000 + minutes * minute + seconds * 1000 + Math.floor(micros / 1000)
     }
-    timeOfDay = hours * 3_600_000 + minutes * minute + seconds * 1000 + Math.floor(micros / 1000)
+    const date =
+      length === 0 ? undefined : dateAt(options, u16(bytes, start), bytes[start + 2]!, bytes[start + 3]!, timeOfDay)
+    return date ?? impossible(options, stringFromFields(0, true)(bytes, start, end))
   }
-  const date = length === 0
-    ? undefined
-    : dateAt(options, u16(bytes, start), bytes[start + 2]!, bytes[start + 3]!, timeOfDay)
-  return date ?? impossible(options, stringFromFields(0, true)(bytes, start, end))
-}
 
 const pad = (value: number, width: number): string => String(value).padStart(width, "0")
 
@@ -136,28 +153,32 @@ const fraction = (micros: number, decimals: number): string =>
 
 /** As the text protocol writes it: `decimals` digits of the fraction, as many as the column has. */
 export const stringFromFields =
-  (decimals: number, timed: boolean) => (bytes: Buffer, start: number, end: number): string => {
+  (decimals: number, timed: boolean) =>
+  (bytes: Buffer, start: number, end: number): string => {
     const length = checkLength(start, end, "DATETIME", dateTimeLengths)
-    const date = length === 0
-      ? "0000-00-00"
-      : `${pad(u16(bytes, start), 4)}-${pad(bytes[start + 2]!, 2)}-${pad(bytes[start + 3]!, 2)}`
+    const date =
+      length === 0
+        ? "0000-00-00"
+        : `${pad(u16(bytes, start), 4)}-${pad(bytes[start + 2]!, 2)}-${pad(bytes[start + 3]!, 2)}`
     if (!timed) return date
-    const time = length < 7
-      ? "00:00:00"
-      : `${pad(bytes[start + 4]!, 2)}:${pad(bytes[start + 5]!, 2)}:${pad(bytes[start + 6]!, 2)}`
+    const time =
+      length < 7 ? "00:00:00" : `${pad(bytes[start + 4]!, 2)}:${pad(bytes[start + 5]!, 2)}:${pad(bytes[start + 6]!, 2)}`
     return `${date} ${time}${fraction(length === 11 ? u32(bytes, start + 7) : 0, decimals)}`
   }
 
 /** `[-]HHH:MM:SS[.f…]`: hours may have more than two digits. */
-export const timeStringFromFields = (decimals: number) => (bytes: Buffer, start: number, end: number): string => {
-  const length = checkLength(start, end, "TIME", timeLengths)
-  if (length === 0) return `00:00:00${fraction(0, decimals)}`
-  const hours = u32(bytes, start + 1) * 24 + bytes[start + 5]!
-  const micros = length === 12 ? u32(bytes, start + 8) : 0
-  return `${bytes[start] === 1 ? "-" : ""}${pad(hours, 2)}:${pad(bytes[start + 6]!, 2)}:${pad(bytes[start + 7]!, 2)}${
-    fraction(micros, decimals)
-  }`
-}
+export const timeStringFromFields =
+  (decimals: number) =>
+  (bytes: Buffer, start: number, end: number): string => {
+    const length = checkLength(start, end, "TIME", timeLengths)
+    if (length === 0) return `00:00:00${fraction(0, decimals)}`
+    const hours = u32(bytes, start + 1) * 24 + bytes[start + 5]!
+    const micros = length === 12 ? u32(bytes, start + 8) : 0
+    return `${bytes[start] === 1 ? "-" : ""}${pad(hours, 2)}:${pad(bytes[start + 6]!, 2)}:${pad(bytes[start + 7]!, 2)}${fraction(
+      micros,
+      decimals
+    )}`
+  }
 
 const durationOf = (negative: boolean, seconds: number, micros: number): Duration.Duration => {
   const nanos = (BigInt(seconds) * BigInt(1_000_000) + BigInt(micros)) * BigInt(1000)
