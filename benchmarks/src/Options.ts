@@ -92,10 +92,10 @@ export const parse = (args: ReadonlyArray<string>): Options | undefined => {
     flavour,
     lines: list("lines", solo ? values.line : values.lines, names, isName),
     contestants: list("contestants", values.only ?? values.contestants, contestantNames, isContestant),
-    rounds: Math.ceil(positive("rounds", values.rounds, quick ? 7 : 21)),
+    rounds: Math.ceil(positive("rounds", values.rounds, quick ? 9 : 41)),
     // Many short rounds rather than few long ones: what disturbs the machine for a second then hits all alike.
-    roundMillis: quick ? 120 : 200,
-    warmUpMillis: quick ? 300 : 1_000,
+    roundMillis: quick ? 80 : 100,
+    warmUpMillis: quick ? 800 : 3_000,
     json: values.json,
     keep: values.keep === true,
     solo: solo ? { seconds: positive("seconds", values.seconds, 5), profile: values.profile } : undefined

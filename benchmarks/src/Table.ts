@@ -12,7 +12,7 @@ export interface Figure {
   readonly operationsPerSecond: number
   readonly cpuMicros: number
   readonly cpuSpread: number
-  /** CPU in relation to the better of the peers that ran, whatever their options. */
+  /** CPU in relation to the better of the peers that ran, whatever their options: the median of all rounds' ratios. */
   readonly ratio: number | undefined
 }
 
@@ -23,8 +23,9 @@ export interface LineFigures {
 
 export const figuresOf = (line: Name, measured: ReadonlyArray<Measured>): LineFigures => {
   const cpu = ({ samples }: Measured): ReadonlyArray<number> => samples.map((sample) => sample.cpuMicros)
-  const peers = measured.filter(({ member }) => entry(member.name).role === "peer")
-  const better = peers.length === 0 ? undefined : Math.min(...peers.map((peer) => median(cpu(peer))))
+  const [better] = measured
+    .filter(({ member }) => entry(member.name).role === "peer")
+    .sort((a, b) => median(cpu(a)) - median(cpu(b)))
   return {
     line,
     figures: measured.map((each) => ({
@@ -32,10 +33,14 @@ export const figuresOf = (line: Name, measured: ReadonlyArray<Measured>): LineFi
       operationsPerSecond: median(each.samples.map((sample) => sample.operationsPerSecond)),
       cpuMicros: median(cpu(each)),
       cpuSpread: spread(cpu(each)),
-      ratio: better === undefined ? undefined : median(cpu(each)) / better
+      ratio: better === undefined ? undefined : median(inPairs(cpu(each), cpu(better)))
     }))
   }
 }
+
+/** Round by round: a machine whose speed drifts has the same speed within a round. */
+const inPairs = (ours: ReadonlyArray<number>, theirs: ReadonlyArray<number>): ReadonlyArray<number> =>
+  ours.map((value, round) => value / theirs[round]!)
 
 /** Three significant digits below 100, whole numbers with separators above. */
 const shown = (value: number): string =>
