@@ -97,10 +97,7 @@ export class Connection implements Public.ReservedConnection {
       const statement = new Statement(sql, true)
       const prepared = Effect.acquireRelease(
         execution.prepareStatement(statement),
-        () =>
-          Effect.sync(() => {
-            if (statement.prepared !== undefined) core.exchange.ride(Command.closeStatement(statement.prepared.id))
-          }),
+        () => Effect.sync(() => core.statements.discard(statement)),
         { interruptible: true }
       )
       return Effect.map(

@@ -207,8 +207,7 @@ export class Execution {
     const { untyped } = prepared
     const overtakes = untyped !== undefined && (untyped.state === "new" || untyped.state === "waiting")
     if (!bends && !overtakes) return prepared
-    statement.prepared = undefined
-    this.core.exchange.ride(Command.closeStatement(prepared.id))
+    this.core.statements.discard(statement)
     return undefined
   }
 
@@ -318,7 +317,7 @@ export class Execution {
         // Also of a reply that nobody waits for: the server may not send the same columns again.
         const metadata = reply.results[0]?.metadata ?? reply.metadata
         if (metadata !== undefined) learn(statement, "binary", rows, metadata)
-        if (prepared.pending === 0) this.core.statements.used(statement)
+        if (prepared.pending === 0) this.core.statements.used(statement, prepared)
       }
     })
     if (boundTypes === prepared.boundTypes) prepared.untyped = entry
@@ -357,7 +356,8 @@ export class Execution {
       boundTypes: undefined,
       lastTypes: undefined,
       pending: 0,
-      untyped: undefined
+      untyped: undefined,
+      retired: false
     }
   }
 

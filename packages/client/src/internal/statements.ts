@@ -29,6 +29,8 @@ export interface Prepared {
   pending: number
   /** The one that left its types out: nothing with other types may be sent before it. */
   untyped: Entry | undefined
+  /** Nothing more is executed with it: it is closed when nothing is pending. */
+  retired: boolean
 }
 
 /** One way to read the rows of a statement. */
@@ -153,7 +155,8 @@ export class StatementCache {
   }
 
   /** A use of it is over. What was only kept because it was in use can go. */
-  used(statement: Statement): void {
+  used(statement: Statement, prepared?: Prepared): void {
+    if (prepared?.retired === true) this.close(prepared.id)
     if (statement.inUse || statement.pinned) return
     if (!this.has(statement)) this.discard(statement)
     while (this.statements.size > this.capacity && this.forgetOldest());
@@ -169,9 +172,13 @@ export class StatementCache {
     for (const statement of this.statements.values()) this.discard(statement)
   }
 
-  private discard(statement: Statement): void {
-    if (statement.prepared !== undefined) this.close(statement.prepared.id)
+  /** The next execution prepares it anew; those that are pending still find it. */
+  discard(statement: Statement): void {
+    const { prepared } = statement
     statement.prepared = undefined
+    if (prepared === undefined) return
+    if (prepared.pending > 0) prepared.retired = true
+    else this.close(prepared.id)
   }
 
   /** `false` where all are in use. */

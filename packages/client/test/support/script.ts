@@ -78,7 +78,7 @@ const lost = (phase: "notSent" | "sent", problem: string): MysqlError.MysqlError
 const target = { host: "scripted", port: 3306 }
 
 /** The transport to a server that follows a script on each line; the scripts run in the scope of their line. */
-export const inMemory = (script: Script, onWrite?: (bytes: Uint8Array) => void): Transport => {
+export const inMemory = (script: Script, onWrite?: (bytes: Uint8Array, line: number) => void): Transport => {
   let lines = 0
   return {
     connect: Effect.fnUntraced(function* () {
@@ -107,7 +107,7 @@ export const inMemory = (script: Script, onWrite?: (bytes: Uint8Array) => void):
         write: (bytes) =>
           Effect.suspend(() => {
             if (!open) return Effect.fail(lost("notSent", "the line is closed"))
-            onWrite?.(bytes)
+            onWrite?.(bytes, line.index)
             feed(bytes)
             return Effect.void
           }),

@@ -31,8 +31,8 @@ export interface Simulation {
   readonly ran: Array<string>
   /** What the server was running when a KILL arrived; `undefined` when it was nothing. */
   readonly killed: Array<string | undefined>
-  /** Commands that arrived while a KILL was under way: one of them could be hit. */
-  readonly exposed: Array<string>
+  /** Writes to the first line while a KILL was under way: what is in them could be hit. */
+  readonly exposed: () => number
   /** Commands on the first line that have arrived and wait for those before them. */
   readonly unread: () => number
   /** Writes that have arrived, on all lines. */
@@ -76,7 +76,6 @@ const parameterOf = (payload: Buffer, statement: Statement): string | undefined 
 export const make = (options?: Options): Simulation => {
   const ran: Array<string> = []
   const killed: Array<string | undefined> = []
-  const exposed: Array<string> = []
   const prepared = new Map<number, string>()
   const sessions = new Map<number, Session>()
   const held = new Map<string, Deferred.Deferred<void>>()
@@ -149,7 +148,6 @@ export const make = (options?: Options): Simulation => {
     while (true) {
       const received = yield* line.receive
       const text = textOf(received)
-      if (killing > 0 && commandOf(received) !== Code.QUIT) exposed.push(text)
       yield* between
       switch (commandOf(received)) {
         case Code.QUIT:
@@ -195,15 +193,17 @@ export const make = (options?: Options): Simulation => {
   })
 
   let writes = 0
-  const transport = inMemory(serve, () => {
+  let exposed = 0
+  const transport = inMemory(serve, (_, line) => {
     writes++
+    if (killing > 0 && line === 0) exposed++
   })
   return {
     transport,
     connect: (config) => Effect.provideService(MysqlConnection.make(config ?? {}), Transport, transport),
     ran,
     killed,
-    exposed,
+    exposed: () => exposed,
     prepared,
     unread: () => sessions.get(42)?.unread() ?? 0,
     writes: () => writes,
