@@ -44,7 +44,8 @@ const noSuchThread = 1094
 /** The line, if one is open, is closed with the scope. */
 export const make: Effect.Effect<Canceller, never, Scope.Scope> = Effect.gen(function* () {
   const transport = yield* Transport
-  const scope = yield* Effect.scope
+  // Its own, which is open until the connections that need it are closed.
+  const scope = yield* Effect.acquireRelease(Scope.make(), (scope, exit) => Scope.close(scope, exit))
   const semaphore = yield* Semaphore.make(1)
   let line: Line | undefined
   let closing: Fiber.Fiber<void> | undefined
@@ -54,8 +55,6 @@ export const make: Effect.Effect<Canceller, never, Scope.Scope> = Effect.gen(fun
     line = undefined
     return open === undefined ? Effect.void : Scope.close(open.scope, Exit.void)
   })
-
-  yield* Effect.addFinalizer(() => close)
 
   const open = Effect.fnUntraced(function* (config: Resolved, session: login.Session) {
     const beside = login.beside(config, session)

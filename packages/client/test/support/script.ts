@@ -4,6 +4,7 @@
  * closing and resetting are the kernel's.
  */
 import * as Packet from "@effect-mysql/protocol/framing/Packet"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
@@ -50,7 +51,7 @@ const makeLine = Effect.fnUntraced(function* (
   out: Pick<Line, "send" | "end" | "reset">
 ): Effect.fn.Return<{ readonly line: Line; readonly feed: (bytes: Uint8Array) => void; readonly close: () => void }> {
   const inbox = yield* Queue.unbounded<Received>()
-  const closed = yield* Queue.unbounded<void>()
+  const closed = Deferred.makeUnsafe<void>()
   const parser = Packet.makeParser({ sequence: "report" })
   return {
     line: {
@@ -59,7 +60,7 @@ const makeLine = Effect.fnUntraced(function* (
       receive: Queue.take(inbox),
       unread: () => Queue.sizeUnsafe(inbox),
       reply: (...payloads) => out.send(wire.packets(payloads)),
-      closed: Queue.peek(closed)
+      closed: Deferred.await(closed)
     },
     feed: (bytes) => {
       parser.feed(Buffer.from(bytes))
@@ -68,7 +69,7 @@ const makeLine = Effect.fnUntraced(function* (
         Queue.offerUnsafe(inbox, { sequence: parser.sequence, payload })
       }
     },
-    close: () => Queue.offerUnsafe(closed, undefined)
+    close: () => void Deferred.doneUnsafe(closed, Effect.void)
   }
 })
 
@@ -95,13 +96,13 @@ export const inMemory = (script: Script, onWrite?: (bytes: Uint8Array, line: num
           Effect.ignore
         )
       })
+      yield* Effect.forkScoped(script(line), { startImmediately: true })
       yield* Effect.addFinalizer(() =>
         Effect.suspend(() => {
           close()
           return fail("the line was closed here")
         })
       )
-      yield* Effect.forkScoped(script(line), { startImmediately: true })
       return {
         pull: Queue.takeAll(chunks),
         write: (bytes) =>

@@ -50,3 +50,10 @@ export const awaitRunning = (
   Effect.repeat(runningOn(observer, connectionId), { until: (info) => info?.includes(like) === true }).pipe(
     Effect.asVoid
   )
+
+/** Waits until the server's list of processes, which lags behind its answers, shows that nothing runs there. */
+export const awaitIdle = (
+  observer: MysqlConnection.MysqlConnection,
+  connectionId: number
+): Effect.Effect<void, MysqlError> =>
+  Effect.asVoid(Effect.repeat(runningOn(observer, connectionId), { until: (info) => info === undefined }))

@@ -37,6 +37,9 @@ export interface Simulation {
   readonly unread: () => number
   /** Writes that have arrived, on all lines. */
   readonly writes: () => number
+  readonly lines: () => { readonly opened: number; readonly closed: number }
+  /** How often a statement was prepared. */
+  readonly preparations: () => number
   /** Prepared statements that are open, by text. */
   readonly prepared: ReadonlyMap<number, string>
   /** Ends `HOLD x`. */
@@ -81,6 +84,8 @@ export const make = (options?: Options): Simulation => {
   const held = new Map<string, Deferred.Deferred<void>>()
   const watched: Array<{ readonly text: string; readonly seen: Deferred.Deferred<void> }> = []
   let killing = 0
+  let closed = 0
+  let preparations = 0
   const holdOf = (x: string): Deferred.Deferred<void> => {
     const known = held.get(x)
     if (known !== undefined) return known
@@ -143,6 +148,7 @@ export const make = (options?: Options): Simulation => {
     const id = 42 + line.index
     const session: Session = { current: undefined, unread: line.unread }
     sessions.set(id, session)
+    yield* Effect.addFinalizer(() => Effect.sync(() => void closed++))
     const statements = new Map<number, Statement>()
     let statementId = line.index * 1_000_000
     while (true) {
@@ -157,6 +163,7 @@ export const make = (options?: Options): Simulation => {
           prepared.delete(received.payload.readUInt32LE(1))
           break
         case Code.STMT_PREPARE:
+          preparations++
           statements.set(++statementId, { text, type: undefined })
           prepared.set(statementId, text)
           yield* line.reply(...wire.prepareOk(statementId, text.includes("?") ? 1 : 0, [wire.column("x")]))
@@ -207,6 +214,8 @@ export const make = (options?: Options): Simulation => {
     prepared,
     unread: () => sessions.get(42)?.unread() ?? 0,
     writes: () => writes,
+    lines: () => ({ opened: sessions.size, closed }),
+    preparations: () => preparations,
     release: (x) => {
       Deferred.doneUnsafe(holdOf(x), Effect.void)
     },
