@@ -244,7 +244,9 @@ const ofOthers: ReadonlyArray<string> = [
   "acquireTimeout",
   "idleTimeout",
   "maxLifetime",
+  "connectConcurrency",
   "resetOnRelease",
+  "shutdownTimeout",
   "poolName",
   "spanAttributes",
   "transformResultNames",
@@ -263,9 +265,9 @@ const offsetOf = (timezone: string): number | undefined => {
   const match = /^([+-])(\d{2}):(\d{2})$/.exec(timezone)
   if (match === null) return undefined
   const minutes = Number(match[2]) * 60 + Number(match[3])
-  // The server takes offsets from -13:59 to +14:00.
-  if (Number(match[3]) > 59 || minutes > 14 * 60) return undefined
-  return match[1] === "-" ? -minutes : minutes
+  const offset = match[1] === "-" ? -minutes : minutes
+  // MySQL takes offsets from -13:59 to +14:00.
+  return Number(match[3]) > 59 || offset < -839 || offset > 840 ? undefined : offset
 }
 
 /** Query parameters of a URL: no others, since a URL often comes from where nobody checks it. */
