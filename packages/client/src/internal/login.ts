@@ -150,7 +150,11 @@ const authenticate = Effect.fnUntraced(function* (
  * back to the server's global settings.
  */
 export const setUpStatements = (config: Resolved, product: Greeting.Greeting["product"]): ReadonlyArray<string> => {
-  const text = (value: string): string => `'${value.replaceAll("'", "''")}'`
+  // What a backslash means depends on the mode that the server is in.
+  const text = (value: string): string =>
+    value.includes("\\")
+      ? `_utf8mb4 x'${Buffer.from(value, "utf8").toString("hex")}'`
+      : `'${value.replaceAll("'", "''")}'`
   const pauseSeconds = Math.max(1, Math.ceil(Duration.toSeconds(config.streamPauseLimit)))
   const assignments = [
     // Escaping needs to know the mode: an explicit one is set first.
