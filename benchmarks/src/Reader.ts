@@ -7,8 +7,8 @@ import type { BenchRow } from "./Dataset.ts"
 
 const int = (value: number | bigint): number => (typeof value === "bigint" ? Number(value) : value)
 
-/** Of a long integer the low half, so that sums stay exact. */
-const long = (value: number | bigint): number => (typeof value === "bigint" ? Number(value) >>> 0 : value >>> 0)
+/** Of a long integer the low bits: sums stay exact however long a run is. */
+const long = (value: number | bigint): number => (typeof value === "bigint" ? Number(value) : value) & 0xfffff
 
 const text = (value: string): number => value.length + value.charCodeAt(0) + value.charCodeAt(value.length - 1)
 
@@ -31,7 +31,7 @@ export class Reader {
       long(row.account) +
       text(row.code) +
       text(row.title) +
-      row.score +
+      row.score * 8 +
       text(row.amount) +
       (row.created_at.getTime() % 1_000_003) +
       row.level +
