@@ -10,34 +10,6 @@ import * as failures from "./failures.ts"
 /** Whoever has the connection to himself; an identity and nothing else. */
 export type Owner = object
 
-export interface Entry {
-  readonly bytes: Buffer
-  /** In the order of the commands. A ping may join them, see `Exchange`. */
-  readonly replies: Array<Reply>
-  /** The one of `replies` that matters to whoever sent it. */
-  readonly reply: Reply
-  /** Frames of the command that `reply` answers: its sequence numbers go on from there. */
-  readonly frames: number
-  /** The one of `replies` that is being read; those before it are complete. */
-  at: number
-  readonly owner: Owner | undefined
-  /** A stream: nothing is written behind it, so that it can be stopped. */
-  readonly exclusive: boolean
-  /** COMMIT, ROLLBACK and XA are never killed. */
-  readonly killable: boolean
-  /** For errors that name the statement. */
-  readonly sql: string
-  state: "new" | "waiting" | "unsent" | "sent" | "done"
-  /** Nobody waits for it any more. */
-  abandoned: boolean
-  /** Why there will be no reply. */
-  failure: MysqlError.MysqlError | undefined
-  /** Told once when it is over: whether the server has replied to it. */
-  readonly settled: ((replied: boolean) => void) | undefined
-  /** Resumes the fiber that waits for its turn (`true`) or for somebody else to complete the entry (`false`). */
-  wake: ((turn: boolean) => void) | undefined
-}
-
 export interface EntryOptions {
   readonly bytes: Buffer
   readonly reply: Reply
@@ -51,22 +23,51 @@ export interface EntryOptions {
   readonly settled?: ((replied: boolean) => void) | undefined
 }
 
-export const make = (options: EntryOptions): Entry => ({
-  bytes: options.bytes,
-  replies: options.replies ?? [options.reply],
-  reply: options.reply,
-  frames: options.frames ?? Packet.frameCountOf(options.bytes),
-  at: 0,
-  owner: options.owner,
-  exclusive: options.exclusive ?? false,
-  killable: options.killable ?? true,
-  sql: options.sql ?? "",
-  state: "new",
-  abandoned: false,
-  failure: undefined,
-  settled: options.settled,
-  wake: undefined
-})
+/**
+ * A class and not an object literal: entries live as long as their statement, and for a literal whose objects survive V8
+ * goes on to make all of them in the old generation.
+ */
+export class Entry {
+  readonly bytes: Buffer
+  /** In the order of the commands. A ping may join them, see `Exchange`. */
+  readonly replies: Array<Reply>
+  /** The one of `replies` that matters to whoever sent it. */
+  readonly reply: Reply
+  /** Frames of the command that `reply` answers: its sequence numbers go on from there. */
+  readonly frames: number
+  readonly owner: Owner | undefined
+  /** A stream: nothing is written behind it, so that it can be stopped. */
+  readonly exclusive: boolean
+  /** COMMIT, ROLLBACK and XA are never killed. */
+  readonly killable: boolean
+  /** For errors that name the statement. */
+  readonly sql: string
+  /** Told once when it is over: whether the server has replied to it. */
+  readonly settled: ((replied: boolean) => void) | undefined
+  /** The one of `replies` that is being read; those before it are complete. */
+  at = 0
+  state: "new" | "waiting" | "unsent" | "sent" | "done" = "new"
+  /** Nobody waits for it any more. */
+  abandoned = false
+  /** Why there will be no reply. */
+  failure: MysqlError.MysqlError | undefined = undefined
+  /** Resumes the fiber that waits for its turn (`true`) or for somebody else to complete the entry (`false`). */
+  wake: ((turn: boolean) => void) | undefined = undefined
+
+  constructor(options: EntryOptions) {
+    this.bytes = options.bytes
+    this.replies = options.replies ?? [options.reply]
+    this.reply = options.reply
+    this.frames = options.frames ?? Packet.frameCountOf(options.bytes)
+    this.owner = options.owner
+    this.exclusive = options.exclusive ?? false
+    this.killable = options.killable ?? true
+    this.sql = options.sql ?? ""
+    this.settled = options.settled
+  }
+}
+
+export const make = (options: EntryOptions): Entry => new Entry(options)
 
 /** The sequence number that the reply under way begins with. */
 export const firstSequence = (entry: Entry): number => (entry.replies[entry.at] === entry.reply ? entry.frames : 1)
