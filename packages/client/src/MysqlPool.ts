@@ -6,6 +6,7 @@
  *
  * @since 0.1.0
  */
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import type * as Config from "effect/Config"
 import * as ConfigModule from "effect/Config"
@@ -15,12 +16,14 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as Scope from "effect/Scope"
 import * as Connection from "./internal/Connection.ts"
 import type { Core } from "./internal/Core.ts"
 import * as canceller from "./internal/canceller.ts"
 import { type Action, PoolState, type Refusal, type Slot, type Stats, type Waiter } from "./internal/poolState.ts"
+import { addressOf } from "./internal/target.ts"
 import * as MysqlConfig from "./MysqlConfig.ts"
 import type { MysqlConnection, ReservedConnection } from "./MysqlConnection.ts"
 import * as MysqlError from "./MysqlError.ts"
@@ -38,7 +41,7 @@ export interface PoolConfig extends MysqlConfig.MysqlConfig {
   readonly initialization?: "failFast" | "lazy" | undefined
   /** How long a borrower waits, connecting included. Default 30 s. */
   readonly acquireTimeout?: Duration.Input | undefined
-  /** Connections above the minimum are closed after being idle so long. Default 10 min. */
+  /** Connections above the minimum are closed after being idle so long, give or take 30 s. Default 10 min. */
   readonly idleTimeout?: Duration.Input | undefined
   /** A connection older than this is replaced, never while it is used; up to 2.5 % less for each, so that they do not end together. Default 30 min. */
   readonly maxLifetime?: Duration.Input | undefined
@@ -105,6 +108,10 @@ const settingsOf = (config: PoolConfig): Effect.Effect<Settings, MysqlError.Mysq
       faults.push(`${name} is not a duration`)
       return otherwise
     }
+    const oneOf = <A extends string>(name: keyof PoolConfig, value: A, allowed: ReadonlyArray<A>): A => {
+      if (!allowed.includes(value)) faults.push(`${name} "${value}" is none of ${allowed.join(", ")}`)
+      return value
+    }
     const max = count("maxConnections", config.maxConnections ?? 10, 1)
     const min = count("minConnections", config.minConnections ?? 0, 0)
     if (min > max) faults.push(`minConnections ${min} is more than maxConnections ${max}`)
@@ -116,8 +123,9 @@ const settingsOf = (config: PoolConfig): Effect.Effect<Settings, MysqlError.Mysq
       idleTimeout: duration("idleTimeout", config.idleTimeout, Duration.minutes(10)),
       maxLifetime: duration("maxLifetime", config.maxLifetime, Duration.minutes(30)),
       shutdownTimeout: duration("shutdownTimeout", config.shutdownTimeout, Duration.seconds(5)),
-      resetOnRelease: config.resetOnRelease ?? "tracked"
+      resetOnRelease: oneOf("resetOnRelease", config.resetOnRelease ?? "tracked", ["always", "tracked", "rollback"])
     }
+    oneOf("initialization", config.initialization ?? "failFast", ["failFast", "lazy"])
     return faults.length > 0
       ? Effect.fail(MysqlError.make(new MysqlError.ConfigurationError({ faults })))
       : Effect.succeed(settings)
@@ -131,11 +139,20 @@ interface Pooled {
 
 type PooledSlot = Slot<Pooled>
 
+type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+
 const lifetimeJitter = 0.025
 const longestSweepInterval = Duration.seconds(30)
+const shortestSweepInterval = Duration.seconds(1)
 
-/** Reasons that asking the server again does not change. */
-const hopeless: ReadonlySet<MysqlError.Reason["_tag"]> = new Set(["ConfigurationError", "LoginError", "TlsError"])
+/** Logins that are refused because the server has too much to do, or is not serving at the moment. */
+const notNow: ReadonlySet<number | undefined> = new Set([1040, 1041, 1053, 1203, 1226, 3032, 3168])
+
+/** Asking the server again would not change it. */
+const isHopeless = ({ reason }: MysqlError.MysqlError): boolean =>
+  reason._tag === "LoginError"
+    ? !notNow.has(reason.errno)
+    : reason._tag === "ConfigurationError" || reason._tag === "TlsError"
 
 const refusal = (why: Refusal): MysqlError.MysqlError => {
   switch (why._tag) {
@@ -170,15 +187,18 @@ export const make = (config: PoolConfig): Effect.Effect<MysqlPool, MysqlError.My
       connectConcurrency: settings.connectConcurrency,
       idleTimeoutMillis: Duration.toMillis(settings.idleTimeout)
     })
-    /** Everything that goes on behind the borrowers' backs. */
+    /** Everything that goes on behind the borrowers' backs, and of it the attempts to connect. Nothing tears it. */
     const background = new Set<Fiber.Fiber<void>>()
+    const attempts = new Set<Fiber.Fiber<void>>()
     const now = (): number => clock.currentTimeMillisUnsafe()
 
-    const fork = (effect: Effect.Effect<void>): void => {
-      const fiber = runFork(effect)
+    const fork = (effect: Effect.Effect<void>, ...among: ReadonlyArray<Set<Fiber.Fiber<void>>>): void => {
+      const fiber = runFork(effect, { uninterruptible: true })
       if (fiber.pollUnsafe() !== undefined) return
-      background.add(fiber)
-      fiber.addObserver(() => background.delete(fiber))
+      for (const fibers of [background, ...among]) {
+        fibers.add(fiber)
+        fiber.addObserver(() => fibers.delete(fiber))
+      }
     }
 
     /** Ends the wait of a pool that closes. */
@@ -194,7 +214,7 @@ export const make = (config: PoolConfig): Effect.Effect<MysqlPool, MysqlError.My
             action.waiter.refuse(action.why)
             break
           case "connect":
-            fork(openAfter(action.delayMillis))
+            fork(openAfter(action.delayMillis), attempts)
             break
           case "discard":
             fork(Scope.close(action.slot.connection.scope, Exit.void))
@@ -204,85 +224,106 @@ export const make = (config: PoolConfig): Effect.Effect<MysqlPool, MysqlError.My
       if (state.isClosed && state.lent.size === 0) allReturned?.()
     }
 
-    /** Lines that are not connections yet: closing one ends its attempt. */
-    const attempts = new Set<Scope.Closeable>()
+    /** To be run where nothing but what is restored can be interrupted: what was opened is not lost. */
+    const open = (restore: Restore): Effect.Effect<PooledSlot, MysqlError.MysqlError> =>
+      Effect.gen(function* () {
+        const scope = yield* Scope.make()
+        const { core } = yield* Effect.onExit(
+          restore(Scope.provide(Connection.open(resolved, cancel), scope)),
+          (exit) => (Exit.isSuccess(exit) ? Effect.void : Scope.close(scope, exit))
+        )
+        // What is lent is reserved already: whoever reserves it once more gets the same again.
+        const owner = {}
+        yield* core.exchange.reserve(owner)
+        const connection = new Connection.Connection(core, owner)
+        const shortened = 1 - lifetimeJitter * (yield* Random.next)
+        const time = now()
+        return {
+          connection: { connection, scope },
+          expiresAt: time + Duration.toMillis(settings.maxLifetime) * shortened,
+          idleSince: time,
+          doomed: false
+        }
+      })
 
-    const open: Effect.Effect<PooledSlot, MysqlError.MysqlError> = Effect.gen(function* () {
-      const scope = yield* Scope.make()
-      attempts.add(scope)
-      const connection = yield* Connection.open(resolved, cancel).pipe(
-        Scope.provide(scope),
-        Effect.onExit((exit) => {
-          attempts.delete(scope)
-          return Exit.isSuccess(exit) ? Effect.void : Scope.close(scope, exit)
-        })
+    /** However an attempt ends, the machine hears of it: also where the user's own password effect dies. */
+    const failed = (cause: Cause.Cause<MysqlError.MysqlError>): void => {
+      const error = Option.getOrElse(Cause.findErrorOption(cause), () =>
+        MysqlError.make(
+          new MysqlError.ConnectError({
+            address: addressOf(resolved.target),
+            problem: "the attempt ended without a result",
+            cause: Cause.squash(cause)
+          })
+        )
       )
-      const shortened = 1 - lifetimeJitter * (yield* Random.next)
-      const time = now()
-      return {
-        connection: { connection, scope },
-        expiresAt: time + Duration.toMillis(settings.maxLifetime) * shortened,
-        idleSince: time,
-        doomed: false
-      }
-    })
+      carryOut(state.connectFailed(error, isHopeless(error)))
+    }
 
-    const openAfter = (delayMillis: number): Effect.Effect<void> =>
-      Effect.suspend(() => {
-        if (delayMillis > 0 && !state.stillNeeded()) return Effect.void
-        return Effect.matchEffect(open, {
-          onSuccess: (slot) => Effect.sync(() => carryOut(state.connected(slot, now()))),
-          onFailure: (error) => Effect.sync(() => carryOut(state.connectFailed(error, hopeless.has(error.reason._tag))))
-        })
-      }).pipe(delayMillis > 0 ? Effect.delay(Duration.millis(delayMillis)) : (effect) => effect)
+    /** To be run where nothing can be interrupted; pausing and connecting can. */
+    const openAfter = (delayMillis: number): Effect.Effect<void> => {
+      const attempt = Effect.matchCause(open(Effect.interruptible), {
+        onSuccess: (slot) => carryOut(state.connected(slot, now())),
+        onFailure: failed
+      })
+      if (delayMillis === 0) return attempt
+      const pause = Effect.exit(Effect.interruptible(Effect.sleep(delayMillis)))
+      return Effect.flatMap(pause, () => (state.stillNeeded() ? attempt : Effect.void))
+    }
 
     // ---- lending -------------------------------------------------------------------------------------------------
 
-    const wait: Effect.Effect<PooledSlot, MysqlError.MysqlError> = Effect.suspend(() => {
-      let granted: PooledSlot | undefined
-      let waiter: Waiter<Pooled> | undefined
-      let timer: Fiber.Fiber<void> | undefined
-      const waiting = Effect.callback<PooledSlot, MysqlError.MysqlError>((resume) => {
-        const own: Waiter<Pooled> = {
-          state: "waiting",
-          grant: (slot) => {
-            granted = slot
-            resume(Effect.succeed(slot))
-          },
-          refuse: (why) => resume(Effect.fail(refusal(why)))
-        }
-        waiter = own
-        carryOut(state.wait(own))
-        if (own.state !== "waiting") return
-        timer = runFork(
-          Effect.delay(
-            Effect.sync(() => carryOut(state.timeout(own))),
-            settings.acquireTimeout
+    // A slot that was taken or granted belongs to somebody from that moment on. So all of this is run where nothing can
+    // be interrupted, and only the waiting is restored to what it was for the caller.
+
+    const wait = (restore: Restore): Effect.Effect<PooledSlot, MysqlError.MysqlError> =>
+      Effect.suspend(() => {
+        let granted: PooledSlot | undefined
+        let waiter: Waiter<Pooled> | undefined
+        let timer: Fiber.Fiber<void> | undefined
+        const waiting = Effect.callback<PooledSlot, MysqlError.MysqlError>((resume) => {
+          const own: Waiter<Pooled> = {
+            state: "waiting",
+            grant: (slot) => {
+              granted = slot
+              resume(Effect.succeed(slot))
+            },
+            refuse: (why) => resume(Effect.fail(refusal(why)))
+          }
+          waiter = own
+          carryOut(state.wait(own))
+          if (own.state !== "waiting") return
+          timer = runFork(
+            Effect.delay(
+              Effect.sync(() => carryOut(state.timeout(own))),
+              settings.acquireTimeout
+            )
           )
+        })
+        return Effect.onExit(restore(waiting), (exit) =>
+          Effect.suspend(() => {
+            if (Exit.isFailure(exit)) {
+              if (granted !== undefined) carryOut(state.release(granted, now()))
+              else if (waiter !== undefined) state.cancel(waiter)
+            }
+            return timer === undefined || timer.pollUnsafe() !== undefined ? Effect.void : Fiber.interrupt(timer)
+          })
         )
       })
-      return Effect.onExit(waiting, (exit) =>
-        Effect.suspend(() => {
-          if (Exit.isFailure(exit)) {
-            if (granted !== undefined) carryOut(state.release(granted, now()))
-            else if (waiter !== undefined) state.cancel(waiter)
-          }
-          return timer === undefined || timer.pollUnsafe() !== undefined ? Effect.void : Fiber.interrupt(timer)
-        })
-      )
-    })
 
     /** An idle connection that is alive and not too old; without one, the end of the queue. */
-    const acquire: Effect.Effect<PooledSlot, MysqlError.MysqlError> = Effect.suspend(() => {
-      const slot = state.take()
-      if (slot === undefined) return wait
-      const { core } = slot.connection.connection
-      return Effect.flatMap(core.session.transport.idle, (line) => {
-        if (line === "quiet" && core.exchange.lost === undefined && slot.expiresAt > now()) return Effect.succeed(slot)
-        carryOut(state.remove(slot))
-        return acquire
+    const acquire = (restore: Restore): Effect.Effect<PooledSlot, MysqlError.MysqlError> =>
+      Effect.suspend(() => {
+        const slot = state.take()
+        if (slot === undefined) return wait(restore)
+        const { core } = slot.connection.connection
+        return Effect.flatMap(core.session.transport.idle, (line) => {
+          const alive = line === "quiet" && core.exchange.lost === undefined
+          if (alive && slot.expiresAt > now()) return Effect.succeed(slot)
+          carryOut(state.remove(slot))
+          return acquire(restore)
+        })
       })
-    })
 
     const needsReset = (core: Core): boolean => {
       const inTransaction = core.exchange.inTransaction
@@ -296,65 +337,83 @@ export const make = (config: PoolConfig): Effect.Effect<MysqlPool, MysqlError.My
       }
     }
 
+    /** A database that was chosen where the configuration names none: nothing makes a session forget it. */
+    const hasStrayed = ({ exchange }: Core): boolean =>
+      resolved.database === undefined && exchange.database !== undefined && settings.resetOnRelease !== "rollback"
+
     const clean = (connection: Connection.Connection): Effect.Effect<void, MysqlError.MysqlError> =>
       Effect.andThen(
         connection.core.exchange.settled,
-        Effect.suspend(() =>
-          !needsReset(connection.core)
-            ? Effect.void
-            : settings.resetOnRelease === "rollback"
-              ? connection.rollback
-              : connection.reset
-        )
-      )
-
-    const giveBack = (slot: PooledSlot): void => {
-      const { connection } = slot.connection
-      const { exchange } = connection.core
-      if (exchange.lost !== undefined || slot.doomed || state.isClosed) return carryOut(state.remove(slot))
-      if (exchange.quiet && !needsReset(connection.core)) return carryOut(state.release(slot, now()))
-      fork(
-        Effect.matchEffect(Effect.timeout(clean(connection), resolved.connectTimeout), {
-          onSuccess: () =>
-            Effect.sync(() => carryOut(exchange.lost === undefined ? state.release(slot, now()) : state.remove(slot))),
-          onFailure: () => Effect.sync(() => carryOut(state.remove(slot)))
+        Effect.suspend(() => {
+          const { core } = connection
+          // Where a fiber that the borrower left behind still uses it, this comes after what it has sent.
+          if (core.exchange.quiet && !needsReset(core)) return Effect.void
+          return settings.resetOnRelease === "rollback" ? connection.rollback : connection.reset
         })
       )
-    }
+
+    const giveBack = (slot: PooledSlot): Effect.Effect<void> =>
+      Effect.suspend(() => {
+        const { connection } = slot.connection
+        const { core } = connection
+        const { exchange, session } = core
+        const end = (usable: boolean): void =>
+          carryOut(usable && exchange.lost === undefined ? state.release(slot, now()) : state.remove(slot))
+        if (slot.doomed || state.isClosed || hasStrayed(core)) return Effect.sync(() => end(false))
+        // Whoever waits gets it without a further look.
+        if (exchange.quiet && !needsReset(core)) {
+          return Effect.map(session.transport.idle, (line) => end(line === "quiet"))
+        }
+        fork(
+          Effect.matchCause(Effect.timeout(clean(connection), resolved.connectTimeout), {
+            onSuccess: () => end(exchange.quiet),
+            onFailure: () => end(false)
+          })
+        )
+        return Effect.void
+      })
 
     const use: MysqlPool["use"] = (f) =>
       Effect.uninterruptibleMask((restore) =>
-        Effect.flatMap(restore(acquire), (slot) =>
-          Effect.onExit(restore(f(slot.connection.connection)), () => Effect.sync(() => giveBack(slot)))
+        Effect.flatMap(acquire(restore), (slot) =>
+          Effect.onExit(restore(Effect.suspend(() => f(slot.connection.connection))), () => giveBack(slot))
         )
       )
 
-    const reserve = Effect.map(
-      Effect.acquireRelease(acquire, (slot) => Effect.sync(() => giveBack(slot)), { interruptible: true }),
-      (slot) => slot.connection.connection
+    const reserve = Effect.uninterruptibleMask((restore) =>
+      Effect.flatMap(acquire(restore), (slot) =>
+        Effect.as(
+          Effect.addFinalizer(() => giveBack(slot)),
+          slot.connection.connection
+        )
+      )
     )
 
     // ---- beginning and end ---------------------------------------------------------------------------------------
 
     const end = Effect.gen(function* () {
       carryOut(state.close())
+      for (const attempt of attempts) attempt.interruptUnsafe()
       if (state.lent.size > 0) {
         yield* Effect.callback<void>((resume) => {
           allReturned = () => resume(Effect.void)
         }).pipe(Effect.timeoutOption(settings.shutdownTimeout))
       }
       for (const slot of [...state.lent]) carryOut(state.remove(slot))
-      yield* Effect.forEach([...attempts], (scope) => Scope.close(scope, Exit.void), { discard: true })
       yield* Effect.forEach([...background], (fiber) => Fiber.await(fiber), { discard: true, concurrency: "unbounded" })
     })
 
     yield* Effect.addFinalizer(() => end)
 
     if (config.initialization !== "lazy") {
-      const first = yield* open
-      carryOut(state.opened(first, now()))
+      yield* Effect.uninterruptibleMask((restore) =>
+        Effect.map(open(restore), (first) => carryOut(state.opened(first, now())))
+      )
     }
-    const interval = Duration.min(longestSweepInterval, settings.idleTimeout)
+    const interval = Duration.clamp(settings.idleTimeout, {
+      minimum: shortestSweepInterval,
+      maximum: longestSweepInterval
+    })
     yield* Effect.sync(() => carryOut(state.sweep(now()))).pipe(
       Effect.andThen(Effect.sleep(interval)),
       Effect.forever,
