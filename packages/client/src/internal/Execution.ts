@@ -315,6 +315,7 @@ export class Execution {
         if (prepared.untyped === entry) prepared.untyped = undefined
         prepared.boundTypes = replied && reply.err === undefined ? boundTypes : undefined
         // Also of a reply that nobody waits for: the server may not send the same columns again.
+        if (reply.definitions !== undefined) prepared.columns = reply.definitions
         const metadata = reply.results[0]?.metadata ?? reply.metadata
         if (metadata !== undefined) learn(statement, "binary", rows, metadata)
         if (prepared.pending === 0) this.core.statements.used(statement, prepared)
@@ -327,7 +328,7 @@ export class Execution {
   }
 
   prepareStatement(statement: Statement): Effect.Effect<void, MysqlError.MysqlError> {
-    const reply = this.reply("prepare", undefined, this.core.rows.object)
+    const reply = this.reply("prepare", undefined, this.core.rows.array)
     const entry: Entry = makeEntry({
       bytes: Command.prepare(statement.sql),
       reply,
@@ -352,7 +353,7 @@ export class Execution {
     statement.prepared = {
       id: statementId,
       parameterCount,
-      columns: reply.metadata?.columns ?? [],
+      columns: reply.definitions ?? [],
       boundTypes: undefined,
       lastTypes: undefined,
       pending: 0,
@@ -478,6 +479,10 @@ class ReplyTo implements ReplyOptions {
 
   get metadata(): Metadata | undefined {
     return this.statement?.metadata(this.command === "execute" ? "binary" : "text", this.rows)
+  }
+
+  get columns(): ReplyOptions["columns"] {
+    return this.statement?.prepared?.columns
   }
 }
 

@@ -20,7 +20,8 @@ export type Shape = RowDecoder.RowOptions["shape"]
 export interface Prepared {
   readonly id: number
   readonly parameterCount: number
-  readonly columns: ReadonlyArray<Column>
+  /** As the server has told them last. */
+  columns: ReadonlyArray<Column>
   /** The types that the server knows, while nothing is pending. */
   boundTypes: BoundTypes | undefined
   /** The types of the last execution, whether it is over or not. */
@@ -92,12 +93,13 @@ export class Statement {
   /** What the rows looked like last time; for a prepared statement at least what the server said when it prepared. */
   metadata(protocol: Protocol, rows: Omit<RowDecoder.RowOptions, "protocol">): Metadata | undefined {
     let sameColumns: Metadata | undefined
+    const told = protocol === "binary" ? this.prepared?.columns : undefined
     for (const slot of this.slots) {
-      if (slot.protocol !== protocol) continue
+      if (slot.protocol !== protocol || (told !== undefined && slot.metadata.columns !== told)) continue
       if (slot.shape === rows.shape && slot.decoding === rows.decoding) return slot.metadata
       sameColumns = slot.metadata
     }
-    const columns = sameColumns?.columns ?? (protocol === "binary" ? this.prepared?.columns : undefined)
+    const columns = sameColumns?.columns ?? told
     if (columns === undefined || columns.length === 0) return undefined
     const decoder = RowDecoder.make(columns, { ...rows, protocol })
     if (Result.isFailure(decoder)) return undefined

@@ -60,6 +60,8 @@ export interface ReplyOptions {
   readonly rows: Omit<RowDecoder.RowOptions, "protocol">
   /** What the same statement's first result looked like last time. */
   readonly metadata?: Metadata | undefined
+  /** Its columns, where nothing is known of how their rows are read: a server may refer to them. */
+  readonly columns?: ReadonlyArray<Column.Column> | undefined
 }
 
 /** Most columns that a server may announce. MySQL and MariaDB allow 4,096. */
@@ -81,6 +83,8 @@ export class Reply {
   /** Rows of the set under way that nobody has taken. */
   rows: Array<unknown> = []
   metadata: Metadata | undefined = undefined
+  /** The columns of the first result, where the server has sent their definitions. */
+  definitions: ReadonlyArray<Column.Column> | undefined = undefined
   prepared: PrepareOk.PrepareOk | undefined = undefined
   /** The server's refusal; what came before it stays. */
   err: Err.Err | undefined = undefined
@@ -212,10 +216,12 @@ export class Reply {
     const known = this.results.length === 0 ? this.options.metadata : undefined
     if (!follows) {
       // The server says that the columns are those of the prepare or of the last execution.
-      if (known === undefined || known.columns.length !== count) {
-        reader.fail("column definitions", "none, and none are known")
+      const columns = known?.columns ?? this.options.columns
+      if (columns === undefined || columns.length !== count) {
+        return reader.fail("column definitions", "none, and none are known")
       }
-      this.metadata = known
+      if (known === undefined) this.describe(columns, new Uint8Array(0))
+      else this.metadata = known
       return this.afterColumns()
     }
     if (known !== undefined && known.columns.length === count && known.source.length > 0) {
@@ -265,17 +271,22 @@ export class Reply {
       this.sourceBytes === parser.bytes && this.sourceStart >= 0
         ? new Uint8Array(parser.bytes.subarray(this.sourceStart, parser.end))
         : new Uint8Array(0)
-    const decoder = RowDecoder.make(this.columns, {
+    if (this.results.length === 0) this.definitions = this.columns
+    this.describe(this.columns, source)
+    this.afterColumns()
+  }
+
+  private describe(columns: ReadonlyArray<Column.Column>, source: Uint8Array): void {
+    const decoder = RowDecoder.make(columns, {
       ...this.options.rows,
       protocol: this.options.command === "query" ? "text" : "binary"
     })
     if (Result.isSuccess(decoder)) {
-      this.metadata = { columns: this.columns, decoder: decoder.success, source }
+      this.metadata = { columns, decoder: decoder.success, source }
     } else {
       this.decodeError ??= decoder.failure
       this.metadata = undefined
     }
-    this.afterColumns()
   }
 
   private afterColumns(): void {
