@@ -187,10 +187,8 @@ for (const server of SharedServers.all) {
         const reason = yield* tryToConnect({ password: wrong })
         expect(reason).toMatchObject({ _tag: "LoginError", errno: 1045 })
         expect(reason?.message).not.toContain("wr0ng")
-        expect(yield* tryToConnect({ username: "effect_mysql_nobody" })).toMatchObject({
-          _tag: "LoginError",
-          errno: 1045
-        })
+        // For a name that it does not know a server may ask for any plugin, so as not to tell who exists.
+        expect(yield* tryToConnect({ username: "effect_mysql_nobody" })).toMatchObject({ _tag: "LoginError" })
         expect(yield* tryToConnect({ database: "effect_mysql_none" })).toMatchObject({
           _tag: "LoginError",
           errno: 1049
