@@ -12,8 +12,13 @@ import * as Scheduler from "effect/Scheduler"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
+import { Connection } from "../src/internal/Connection.ts"
+import * as Core from "../src/internal/Core.ts"
+import * as canceller from "../src/internal/canceller.ts"
+import * as MysqlConfig from "../src/MysqlConfig.ts"
 import type { MysqlConnection } from "../src/MysqlConnection.ts"
 import * as MysqlError from "../src/MysqlError.ts"
+import { Transport } from "../src/Transport.ts"
 import * as chaos from "./poolSupport/chaos.ts"
 import * as pools from "./poolSupport/pools.ts"
 import { now, outcomeOf, reasonOf } from "./poolSupport/pools.ts"
@@ -401,11 +406,12 @@ describe("connecting", () => {
   )
 })
 
-/** Lets time pass until the fiber has ended. */
+/** Lets time pass until the fiber has ended, slowly: what can be done without time is done first. */
 const ended = <A, E>(fiber: Fiber.Fiber<A, E>, what: () => unknown): Effect.Effect<void> =>
   Effect.gen(function* () {
     for (let seconds = 0; fiber.pollUnsafe() === undefined; seconds++) {
       if (seconds > 120) yield* Effect.die(new Error(`it does not end: ${JSON.stringify(what())}`))
+      yield* Effect.repeat(Effect.yieldNow, { times: 200 })
       yield* TestClock.adjust("1 second")
     }
   })
@@ -494,6 +500,32 @@ const history = (seed: number) =>
 const down = MysqlError.make(new MysqlError.ConnectError({ address: "db:3306", problem: "ECONNREFUSED" }))
 
 describe("in any order", () => {
+  it.effect.each([1, 2, 3, 4, 5])("a fiber suspended at step %i hears that a statement has been stopped", (step) =>
+    Effect.gen(function* () {
+      const server = Scripted.make()
+      const killing = Latch.makeUnsafe()
+      server.connecting = (attempt) => (attempt === 0 ? Effect.void : killing.await)
+      const config = yield* MysqlConfig.resolve({})
+      const core = yield* Effect.flatMap(canceller.make, (cancel) => Core.open(config, cancel)).pipe(
+        Effect.provideService(Transport, server.transport)
+      )
+      const connection = new Connection(core, undefined)
+      const statement = yield* Effect.forkChild(connection.query("SELECT HOLD it"), now)
+      yield* server.running("SELECT HOLD it")
+      const stopping = yield* Effect.forkChild(Fiber.interrupt(statement), now)
+      expect(core.exchange.quiet).toBe(false)
+      const parked = chaos.parking(step)
+      const settling = yield* Effect.forkChild(
+        Effect.provideService(core.exchange.settled, Scheduler.Scheduler, parked.scheduler),
+        now
+      )
+      yield* killing.open
+      yield* Fiber.join(stopping)
+      parked.resume()
+      yield* pools.awaiting(() => settling.pollUnsafe() !== undefined)
+    })
+  )
+
   it.effect("nobody gets what somebody else has or left behind, and nothing is left at the end", () =>
     Effect.gen(function* () {
       const seen = new Set<string>()

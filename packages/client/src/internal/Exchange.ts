@@ -183,6 +183,8 @@ export class Exchange {
     return Effect.suspend(() =>
       this.stopping
         ? Effect.callback<void>((resume) => {
+            // The fiber may have been suspended since.
+            if (!this.stopping) return resume(Effect.void)
             this.afterStop.push(() => resume(Effect.void))
           })
         : this.stop

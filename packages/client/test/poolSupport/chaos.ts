@@ -41,3 +41,28 @@ export const scheduler = (next: () => number): Scheduler.Scheduler => {
     makeDispatcher: () => dispatcher
   }
 }
+
+/** Lets a fiber run up to a step, and on from there when the test says so. */
+export const parking = (step: number): { readonly scheduler: Scheduler.Scheduler; readonly resume: () => void } => {
+  const tasks: Array<() => void> = []
+  let steps = 0
+  let resumed = false
+  const resume = (): void => {
+    resumed = true
+    for (const task of tasks.splice(0)) task()
+  }
+  return {
+    scheduler: {
+      executionMode: "async",
+      shouldYield: () => ++steps === step,
+      makeDispatcher: () => ({
+        scheduleTask: (task) => {
+          tasks.push(task)
+          if (resumed) resume()
+        },
+        flush: resume
+      })
+    },
+    resume
+  }
+}
