@@ -6,13 +6,18 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Schedule from "effect/Schedule"
-import { spawnSync } from "node:child_process"
+import { existsSync, readFileSync } from "node:fs"
 import { run } from "../src/internal/command.ts"
 
-/** Neither gone nor a zombie that nobody has waited for. */
+/** Neither gone nor a zombie, which answers signals too. */
 const isRunning = (pid: string): boolean => {
-  const { stdout } = spawnSync("ps", ["-o", "stat=", "-p", pid], { encoding: "utf8" })
-  return stdout.trim() !== "" && !stdout.startsWith("Z")
+  try {
+    process.kill(Number(pid), 0)
+  } catch {
+    return false
+  }
+  const status = `/proc/${pid}/stat`
+  return !existsSync(status) || !/\) Z /.test(readFileSync(status, "utf8"))
 }
 
 describe("a command", () => {
