@@ -154,7 +154,9 @@ export class Connection implements Public.ReservedConnection {
       const statement = this.core.statements.get("COMMIT")
       return Effect.mapError(this.execution.runText(statement, [], this.core.rows.array, done), (error) => {
         const { reason } = error
-        const unknown = reason._tag === "ConnectionLost" && (reason.phase === "sent" || reason.phase === "replyStarted")
+        const unknown =
+          reason._tag === "ProtocolError" ||
+          (reason._tag === "ConnectionLost" && (reason.phase === "sent" || reason.phase === "replyStarted"))
         if (!unknown) return error
         const { connectionId } = this.info
         return MysqlError.make(new MysqlError.CommitOutcomeUnknown({ connectionId, cause: reason }))
