@@ -92,6 +92,28 @@ describe("interruption", () => {
     })
   )
 
+  it.effect("of one fiber of a lease while another reads: its statement is stopped, and nothing more is needed", () =>
+    Effect.gen(function* () {
+      const server = Scripted.make()
+      const pool = yield* pools.over(server, { maxConnections: 1 })
+      yield* pool.use((connection) =>
+        Effect.gen(function* () {
+          const first = yield* Effect.forkChild(connection.query("SELECT HOLD first"), now)
+          const second = yield* Effect.forkChild(connection.query("SELECT HOLD second"), now)
+          yield* server.running("SELECT HOLD first")
+          yield* Fiber.interrupt(second)
+          server.release("first")
+          yield* Fiber.join(first)
+          yield* server.running("SELECT HOLD second")
+        })
+      )
+      expect(yield* pool.stats).toMatchObject({ idle: 0, used: 1 })
+      const { rows } = yield* pool.use((connection) => connection.query("SELECT MINE"))
+      expect(rows).toEqual([{ x: "MINE" }])
+      expect(server.lines[0]!.commands).toEqual(["SELECT HOLD first", "SELECT HOLD second", "SELECT MINE"])
+    })
+  )
+
   it.effect("while making a pool closes the connection that was being opened", () =>
     Effect.gen(function* () {
       const server = Scripted.make()
