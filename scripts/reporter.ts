@@ -50,7 +50,8 @@ export default class QuietReporter extends DefaultReporter {
 
   override onInit(vitest: Vitest): void {
     this.ctx = vitest
-    this.silent ??= "passed-only"
+    // The long tests are run for the figures that they print.
+    if (process.env.EFFECT_MYSQL_TESTS !== "long") this.silent ??= "passed-only"
   }
 
   override onTestRunEnd(
