@@ -417,13 +417,9 @@ export class Exchange {
   }
 
   private note(reply: Reply): void {
-    for (const { ok } of reply.results) {
-      this.status = ok.status
-      for (const change of ok.changes) {
-        this.stateChanged = true
-        if (change._tag === "Database") this.database = change.name
-      }
-    }
+    if (reply.ok !== undefined) this.status = reply.ok.status
+    if (reply.stateChanged) this.stateChanged = true
+    if (reply.database !== undefined) this.database = reply.database
   }
 
   /** After an ERR in a transaction only the server knows whether it lives, and errors carry no status: a ping asks. */

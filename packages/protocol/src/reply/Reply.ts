@@ -45,8 +45,11 @@ export interface Metadata {
 export interface ResultSet {
   /** `undefined`: no rows, by the nature of the statement. */
   readonly metadata: Metadata | undefined
+  /** Those that nobody has taken before. */
   readonly rows: ReadonlyArray<unknown>
   readonly ok: Ok.Ok
+  /** The first of its rows that could not be decoded, or why none could be. */
+  readonly decodeError: DecodeError | undefined
 }
 
 /**
@@ -62,6 +65,8 @@ export interface ReplyOptions {
   readonly metadata?: Metadata | undefined
   /** Its columns, where nothing is known of how their rows are read: a server may refer to them. */
   readonly columns?: ReadonlyArray<Column.Column> | undefined
+  /** `first`: of later result sets nothing is kept, however many a server sends. Default `all`. */
+  readonly sets?: "first" | "all" | undefined
 }
 
 /** Most columns that a server may announce. MySQL and MariaDB allow 4,096. */
@@ -78,11 +83,21 @@ type State = "first" | "parameters" | "parametersEof" | "columns" | "columnsEof"
  * @category models
  */
 export class Reply {
-  /** Complete result sets; the last one's `ok` tells the status. */
+  /** Complete result sets. Whoever streams takes them out as they come. */
   readonly results: Array<ResultSet> = []
+  /** Result sets that are complete, whether they were kept or not. */
+  setCount = 0
+  /** The end of the last complete one: what the server says about the session. */
+  ok: Ok.Ok | undefined = undefined
+  /** The session's tracking has reported a change. */
+  stateChanged = false
+  /** The database that became the current one. */
+  database: string | undefined = undefined
   /** Rows of the set under way that nobody has taken. */
   rows: Array<unknown> = []
   metadata: Metadata | undefined = undefined
+  /** That of the first result. */
+  firstMetadata: Metadata | undefined = undefined
   /** The columns of the first result, where the server has sent their definitions. */
   definitions: ReadonlyArray<Column.Column> | undefined = undefined
   prepared: PrepareOk.PrepareOk | undefined = undefined
@@ -105,6 +120,8 @@ export class Reply {
   /** Where the definitions began, while they lie in one chunk. */
   private sourceBytes: Buffer | undefined = undefined
   private sourceStart = 0
+  /** Of the result set under way. */
+  private setError: DecodeError | undefined = undefined
 
   constructor(options: ReplyOptions) {
     this.options = options
@@ -112,6 +129,11 @@ export class Reply {
 
   get done(): boolean {
     return this.state === "done"
+  }
+
+  /** The columns of a result set were read, and its end was not. */
+  get inRows(): boolean {
+    return this.state === "rows"
   }
 
   /** Reads on, as far as the bytes reach; `true` when the reply is complete or has failed. */
@@ -142,15 +164,25 @@ export class Reply {
     const first = bytes[start]
     if (first === 0xfe && this.isTerminator(end - start)) return this.terminator(bytes, start, end)
     if (first === 0xff) return this.refusal(bytes, start, end)
-    if (this.discarding || this.decodeError !== undefined) return
+    if (this.discarding || this.decodeError !== undefined || this.isExtra) return
     const { decoder } = this.metadata!
     try {
       this.rows.push(decoder.decode(bytes, start, end))
     } catch (error) {
-      if (error instanceof BadValue) this.decodeError = decoder.explain(bytes, start, end)
-      else if (isDecodeError(error)) this.decodeError = error
+      if (error instanceof BadValue) this.fault(decoder.explain(bytes, start, end))
+      else if (isDecodeError(error)) this.fault(error)
       else throw error
     }
+  }
+
+  private fault(error: DecodeError): void {
+    this.setError ??= error
+    this.decodeError ??= error
+  }
+
+  /** One of those that are not kept. */
+  private get isExtra(): boolean {
+    return this.setCount > 0 && this.options.sets === "first"
   }
 
   private isTerminator(length: number): boolean {
@@ -213,7 +245,7 @@ export class Reply {
     const follows = hasExtended(this.options.capabilities, ExtendedFlag.CACHE_METADATA) ? reader.u8() === 1 : true
     reader.finish()
     this.columnsLeft = count
-    const known = this.results.length === 0 ? this.options.metadata : undefined
+    const known = this.setCount === 0 ? this.options.metadata : undefined
     if (!follows) {
       // The server says that the columns are those of the prepare or of the last execution.
       const columns = known?.columns ?? this.options.columns
@@ -271,12 +303,13 @@ export class Reply {
       this.sourceBytes === parser.bytes && this.sourceStart >= 0
         ? new Uint8Array(parser.bytes.subarray(this.sourceStart, parser.end))
         : new Uint8Array(0)
-    if (this.results.length === 0) this.definitions = this.columns
+    if (this.setCount === 0) this.definitions = this.columns
     this.describe(this.columns, source)
     this.afterColumns()
   }
 
   private describe(columns: ReadonlyArray<Column.Column>, source: Uint8Array): void {
+    if (this.isExtra) return
     const decoder = RowDecoder.make(columns, {
       ...this.options.rows,
       protocol: this.options.command === "query" ? "text" : "binary"
@@ -284,7 +317,7 @@ export class Reply {
     if (Result.isSuccess(decoder)) {
       this.metadata = { columns, decoder: decoder.success, source }
     } else {
-      this.decodeError ??= decoder.failure
+      this.fault(decoder.failure)
       this.metadata = undefined
     }
   }
@@ -308,7 +341,14 @@ export class Reply {
   }
 
   private endOfSet(metadata: Metadata | undefined, ok: Ok.Ok): void {
-    this.results.push({ metadata, rows: this.takeRows(), ok })
+    if (!this.isExtra) this.results.push({ metadata, rows: this.takeRows(), ok, decodeError: this.setError })
+    if (this.setCount++ === 0) this.firstMetadata = metadata
+    this.setError = undefined
+    this.ok = ok
+    for (const change of ok.changes) {
+      this.stateChanged = true
+      if (change._tag === "Database") this.database = change.name
+    }
     this.state = (ok.status & ServerStatus.moreResultsExist) !== 0 ? "first" : "done"
   }
 

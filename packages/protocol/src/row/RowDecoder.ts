@@ -31,7 +31,19 @@ export interface RowOptions {
   readonly offsetMinutes: number
   /** Default: where the runtime allows it. */
   readonly codeGeneration?: boolean | undefined
+  /** What becomes of each row, made once for a set of columns. */
+  readonly convert?: Convert | undefined
 }
+
+/**
+ * Makes something else of rows, or says why it cannot.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Convert = (
+  columns: ReadonlyArray<Column>
+) => Result.Result<(row: unknown) => Result.Result<unknown, DecodeError>, DecodeError>
 
 /** Builds a row from the payload of one packet. */
 type Run = (bytes: Buffer, start: number, end: number) => unknown
@@ -60,8 +72,8 @@ export class RowDecoder {
   }
 
   /**
-   * A row. Throws a `ProtocolError` for a packet that does not have the form of a row, and `BadValue` for a value that
-   * does not have the form of its type: `explain` then tells which.
+   * A row. Throws a `ProtocolError` for a packet that does not have the form of a row, `BadValue` for a value that does
+   * not have the form of its type (`explain` then tells which), and the `DecodeError` of `convert`.
    */
   decode(bytes: Buffer, start: number, end: number): unknown {
     if (this.rows < hotRows && ++this.rows === hotRows && this.generate !== undefined) this.run = this.generate()
@@ -81,7 +93,8 @@ export class RowDecoder {
 }
 
 /**
- * Fails with a `DecodeError` for a second column of the same name where `duplicateColumns` is `error`.
+ * Fails with a `DecodeError` for a second column of the same name where `duplicateColumns` is `error`, and where
+ * `convert` does not take these columns.
  *
  * @since 0.1.0
  * @category constructors
@@ -96,8 +109,20 @@ export const make = (columns: ReadonlyArray<Column>, options: RowOptions): Resul
     columns.length <= maxGeneratedColumns && (options.codeGeneration ?? canGenerate())
       ? () => (options.protocol === "text" ? generateText(decoders, keys) : generateBinary(decoders, keys))
       : undefined
-  return Result.succeed(new RowDecoder(columns, loop, generate))
+  if (options.convert === undefined) return Result.succeed(new RowDecoder(columns, loop, generate))
+  return Result.map(options.convert(columns), (convert) => {
+    const converted = (run: Run): Run => convertedBy(convert, run)
+    return new RowDecoder(columns, converted(loop), generate && (() => converted(generate())))
+  })
 }
+
+const convertedBy =
+  (convert: (row: unknown) => Result.Result<unknown, DecodeError>, run: Run): Run =>
+  (bytes, start, end) => {
+    const row = convert(run(bytes, start, end))
+    if (Result.isFailure(row)) throw row.failure
+    return row.success
+  }
 
 const propertyNames = (
   columns: ReadonlyArray<Column>,

@@ -1,6 +1,6 @@
 /**
- * A value that the server sent in a form that cannot be the column's type. The rest of the result is read to its end:
- * the connection stays usable.
+ * A value that the server sent in a form that cannot be the column's type, or that whoever reads the rows does not take.
+ * The rest of the result is read to its end: the connection stays usable.
  *
  * @since 0.1.0
  */
@@ -16,6 +16,7 @@ export class DecodeError extends Data.TaggedError("DecodeError")<{
   readonly type: string
   /** What is wrong with the value. */
   readonly problem: string
+  readonly cause?: unknown
 }> {
   override get message(): string {
     return `Column "${this.column}" of type ${this.type}: ${this.problem}`

@@ -1,7 +1,10 @@
+import * as Result from "effect/Result"
 import { describe, expect, it } from "vitest"
 import { Flag } from "../../src/connect/Capabilities.ts"
 import * as Packet from "../../src/framing/Packet.ts"
 import * as Reply from "../../src/reply/Reply.ts"
+import type * as RowDecoder from "../../src/row/RowDecoder.ts"
+import { DecodeError } from "../../src/value/DecodeError.ts"
 import { columnDefinition, endOfRows, err, frames, hex, ok, textRow } from "../support/wire.ts"
 
 const capabilities = { flags: Flag.PROTOCOL_41 | Flag.DEPRECATE_EOF, extended: 0 }
@@ -50,6 +53,51 @@ describe("rows as they come", () => {
     expect(reply.consume(parser)).toBe(true)
     expect(reply.rows).toEqual([["a"]])
     expect(reply.err).toEqual({ errno: 1317, sqlState: "70100", message: "interrupted" })
+  })
+})
+
+describe("several result sets", () => {
+  const set = (first: number, value: string, status?: number) =>
+    frames(first, hex("01"), columnDefinition({ name: "c" }), textRow(value), endOfRows(status))
+  const three = [set(1, "a", moreResults), set(5, "b", moreResults), set(9, "c")]
+
+  it("are taken out as they come", () => {
+    const { parser, reply } = begin(three[0]!)
+    expect(reply.consume(parser)).toBe(false)
+    expect(reply.results.shift()?.rows).toEqual([["a"]])
+    expect(reply.inRows).toBe(false)
+    parser.feed(Buffer.concat(three.slice(1)))
+    expect(reply.consume(parser)).toBe(true)
+    expect(reply.results.map(({ rows }) => rows)).toEqual([[["b"]], [["c"]]])
+    expect(reply.setCount).toBe(3)
+  })
+
+  it("behind the first leave nothing but their end where only that is wanted", () => {
+    const parser = Packet.makeParser()
+    parser.expect(1)
+    const reply = new Reply.Reply({ command: "query", capabilities, rows: rowOptions, sets: "first" })
+    parser.feed(Buffer.concat(three))
+    expect(reply.consume(parser)).toBe(true)
+    expect(reply.failure).toBeUndefined()
+    expect(reply.results.map(({ rows }) => rows)).toEqual([[["a"]]])
+    expect(reply.setCount).toBe(3)
+    expect(reply.ok?.status).toBe(0x0002)
+  })
+
+  it("tell which of them has a row that cannot be decoded", () => {
+    const parser = Packet.makeParser()
+    parser.expect(1)
+    const convert: RowDecoder.Convert = () =>
+      Result.succeed((row) =>
+        (row as ReadonlyArray<unknown>)[0] === "b"
+          ? Result.fail(new DecodeError({ column: "c", type: "VARCHAR", problem: "it is b" }))
+          : Result.succeed(row)
+      )
+    const reply = new Reply.Reply({ command: "query", capabilities, rows: { ...rowOptions, convert } })
+    parser.feed(Buffer.concat(three))
+    expect(reply.consume(parser)).toBe(true)
+    expect(reply.results.map(({ decodeError }) => decodeError?.problem)).toEqual([undefined, "it is b", undefined])
+    expect(reply.decodeError?.problem).toBe("it is b")
   })
 })
 

@@ -54,6 +54,32 @@ describe.each(paths)("%s", (_name, codeGeneration, warmUp) => {
     return decode(decoder, row)
   }
 
+  it("converted: what becomes of the rows, decided once for their columns", () => {
+    let made = 0
+    const convert: RowDecoder.Convert = (columns) => {
+      made++
+      const name = columns[0]!.name
+      return Result.succeed((row) => {
+        const [value] = row as ReadonlyArray<string>
+        return value === "bad"
+          ? Result.fail(new DecodeError({ column: name, type: "VARCHAR", problem: "bad" }))
+          : Result.succeed(`${name}=${value}`)
+      })
+    }
+    const options = { shape: "array", convert } as const
+    expect(rowOf([column("a")], textRow("x"), options)).toBe("a=x")
+    expect(made).toBe(1)
+    const decoder = make([column("a")], { codeGeneration, ...options })
+    for (let count = 0; count < warmUp; count++) decode(decoder, textRow("x"))
+    expect(() => decode(decoder, textRow("bad"))).toThrow(DecodeError)
+  })
+
+  it("converted: columns that are not taken", () => {
+    const refused = new DecodeError({ column: "a", type: "VARCHAR", problem: "not wanted" })
+    const convert = () => Result.fail(refused)
+    expect(RowDecoder.make([column("a")], { ...defaults, codeGeneration, convert })).toEqual(Result.fail(refused))
+  })
+
   it.each([1, 7, 6, 129, 300])("%d columns, text", (count) => {
     const columns = Array.from({ length: count }, (_, index) => column(`c${index}`))
     const values = columns.map((_, index) => (index % 3 === 2 ? null : `value ${index}`))
