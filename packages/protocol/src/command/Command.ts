@@ -20,7 +20,8 @@ const Code = {
   RESET_CONNECTION: 0x1f
 } as const
 
-const withText = (code: number, text: string): Buffer => {
+const withText = (code: number, text: string | Uint8Array): Buffer => {
+  if (typeof text !== "string") return Packet.seal(new Writer(text.length + 1).u8(code).bytes(text))
   const length = Buffer.byteLength(text) + 1
   if (length >= Packet.maxFramePayload) return Packet.seal(new Writer(length).u8(code).text(text))
   // The commonest message of all: one allocation of the exact size.
@@ -35,12 +36,12 @@ const withText = (code: number, text: string): Buffer => {
 }
 
 /**
- * Runs statements as text.
+ * Runs statements as text. Bytes are in the character set of the session where that is not UTF-8.
  *
  * @since 0.1.0
  * @category encoding
  */
-export const query = (sql: string): Buffer => withText(Code.QUERY, sql)
+export const query = (sql: string | Uint8Array): Buffer => withText(Code.QUERY, sql)
 
 /**
  * Prepares one statement.
@@ -48,7 +49,7 @@ export const query = (sql: string): Buffer => withText(Code.QUERY, sql)
  * @since 0.1.0
  * @category encoding
  */
-export const prepare = (sql: string): Buffer => withText(Code.STMT_PREPARE, sql)
+export const prepare = (sql: string | Uint8Array): Buffer => withText(Code.STMT_PREPARE, sql)
 
 /**
  * Makes a database the current one.
@@ -56,7 +57,7 @@ export const prepare = (sql: string): Buffer => withText(Code.STMT_PREPARE, sql)
  * @since 0.1.0
  * @category encoding
  */
-export const initDatabase = (name: string): Buffer => withText(Code.INIT_DB, name)
+export const initDatabase = (name: string | Uint8Array): Buffer => withText(Code.INIT_DB, name)
 
 /**
  * Frees a prepared statement. The server does not reply.

@@ -10,7 +10,9 @@ import * as Result from "effect/Result"
 import { Writer } from "../Bytes.ts"
 import { ColumnType } from "../ColumnType.ts"
 import * as Packet from "../framing/Packet.ts"
+import { type Charset, unfit } from "../value/Charset.ts"
 import { classify, type Parameter, ParameterError } from "../value/Parameter.ts"
+import type { Zone } from "../value/Zone.ts"
 
 /**
  * The types that the server knows from the last execution, one number for each parameter.
@@ -29,8 +31,10 @@ export interface Execute {
   readonly parameters: ReadonlyArray<unknown>
   /** What this statement was executed with last on this connection. */
   readonly boundTypes: BoundTypes | undefined
-  /** Minutes that the session's time zone is ahead of UTC. */
-  readonly offsetMinutes: number
+  /** The session's time zone: minutes ahead of UTC, or a named one. */
+  readonly offsetMinutes: Zone
+  /** How strings are sent. Default UTF-8. */
+  readonly charset?: Charset | undefined
 }
 
 /**
@@ -50,7 +54,7 @@ const unsignedFlag = 0x8000
  * @category encoding
  */
 export const encode = (execute: Execute): Result.Result<Encoded, ParameterError> => {
-  const { boundTypes, parameters } = execute
+  const { boundTypes, charset, parameters } = execute
   const count = parameters.length
   const writer = new Writer(16 + count * 16).u8(code).u32(execute.statementId).u8(0).u32(1)
   if (count === 0) return Result.succeed({ bytes: Packet.seal(writer), boundTypes: [] })
@@ -62,7 +66,7 @@ export const encode = (execute: Execute): Result.Result<Encoded, ParameterError>
       const value = classify(parameters[index], index, execute.offsetMinutes)
       const type = typeOf(value) ?? boundTypes?.[index] ?? ColumnType.NULL
       known &&= type === boundTypes![index]
-      values.push(value)
+      values.push(value._tag === "Text" && charset !== undefined ? inCharset(value.value, index, charset) : value)
       types.push(type)
     }
     const bitmap = writer.size
@@ -78,6 +82,12 @@ export const encode = (execute: Execute): Result.Result<Encoded, ParameterError>
     if (error instanceof ParameterError) return Result.fail(error)
     throw error
   }
+}
+
+const inCharset = (value: string, parameter: number, charset: Charset): Parameter => {
+  const bytes = charset.encode(value)
+  if (bytes === undefined) throw new ParameterError({ parameter, message: `Parameter ${parameter}: ${unfit(charset)}` })
+  return { _tag: "Bytes", value: bytes }
 }
 
 /**

@@ -16,6 +16,7 @@ import * as Real from "../value/Real.ts"
 import * as Temporal from "../value/Temporal.ts"
 import * as Text from "../value/Text.ts"
 import * as Vector from "../value/Vector.ts"
+import type { Zone } from "../value/Zone.ts"
 
 /**
  * How values come out.
@@ -110,7 +111,7 @@ const bigint = (unsigned: boolean, option: DecodingOptions["bigint"]): ValueDeco
   }
 }
 
-const dateTime = (column: Column, options: DecodingOptions, offsetMinutes: number): ValueDecoder => {
+const dateTime = (column: Column, options: DecodingOptions, offsetMinutes: Zone): ValueDecoder => {
   if (options.dateTime === "string") return spans(Text.ascii, Temporal.stringFromFields(column.decimals, true))
   const dateOptions = { offsetMinutes, invalidDate: options.invalidDate ?? "error" }
   const date = spans(Temporal.dateFromText(dateOptions), Temporal.dateFromFields(dateOptions))
@@ -142,7 +143,7 @@ const stringOrBytes = (column: Column, options: DecodingOptions): ValueDecoder =
  * @since 0.1.0
  * @category constructors
  */
-export const forColumn = (column: Column, options: DecodingOptions, offsetMinutes: number): ValueDecoder => {
+export const forColumn = (column: Column, options: DecodingOptions, offsetMinutes: Zone): ValueDecoder => {
   const unsigned = (column.flags & ColumnFlag.UNSIGNED) !== 0
   switch (column.type) {
     case ColumnType.TINY: {

@@ -17,6 +17,7 @@ import { nameOf } from "../ColumnType.ts"
 import { ProtocolError } from "../ProtocolError.ts"
 import type { Column } from "../reply/Column.ts"
 import { BadValue, DecodeError } from "../value/DecodeError.ts"
+import type { Zone } from "../value/Zone.ts"
 import { type DecodingOptions, forColumn, type ReadAt, type ReadSpan, type ValueDecoder } from "./Decoding.ts"
 
 /**
@@ -27,8 +28,8 @@ export interface RowOptions {
   readonly protocol: "text" | "binary"
   readonly shape: "object" | "array"
   readonly decoding: DecodingOptions
-  /** Minutes that the session's time zone is ahead of UTC. */
-  readonly offsetMinutes: number
+  /** The session's time zone: minutes ahead of UTC, or a named one. */
+  readonly offsetMinutes: Zone
   /** Default: where the runtime allows it. */
   readonly codeGeneration?: boolean | undefined
   /** What becomes of each row, made once for a set of columns. */

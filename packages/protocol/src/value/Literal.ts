@@ -9,6 +9,7 @@
 import * as Result from "effect/Result"
 import { classify, type Parameter, ParameterError } from "./Parameter.ts"
 import type * as Placeholders from "./Placeholders.ts"
+import type { Zone } from "./Zone.ts"
 
 /**
  * @since 0.1.0
@@ -16,8 +17,8 @@ import type * as Placeholders from "./Placeholders.ts"
  */
 export interface LiteralContext {
   readonly sqlMode: Placeholders.SqlMode
-  /** Minutes that the session's time zone is ahead of UTC. */
-  readonly offsetMinutes: number
+  /** The session's time zone: minutes ahead of UTC, or a named one. */
+  readonly offsetMinutes: Zone
 }
 
 /**

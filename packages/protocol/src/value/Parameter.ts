@@ -20,6 +20,7 @@ import * as BigDecimal from "effect/BigDecimal"
 import * as Data from "effect/Data"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
+import { toLocal, type Zone } from "./Zone.ts"
 
 /**
  * A value that cannot be sent. Nothing of the statement was sent.
@@ -64,10 +65,10 @@ const maxMillis = 253_402_300_799_999
 const maxTimeMicros = BigInt((838 * 3600 + 59 * 60 + 59) * 1_000_000)
 
 /**
- * Throws a `ParameterError`: the encoders of commands turn it into a `Result`. `offsetMinutes` says how far the session's
- * time zone is ahead of UTC.
+ * Throws a `ParameterError`: the encoders of commands turn it into a `Result`. `offsetMinutes` is the
+ * session's time zone: minutes ahead of UTC, or a named one.
  */
-export const classify = (value: unknown, parameter: number | string, offsetMinutes: number): Parameter => {
+export const classify = (value: unknown, parameter: number | string, offsetMinutes: Zone): Parameter => {
   const fail = (message: string): never => {
     throw new ParameterError({ parameter, message: `Parameter ${parameter}: ${message}` })
   }
@@ -99,7 +100,7 @@ const integer = (value: bigint): Parameter | undefined => {
   return digits.replace("-", "").length <= maxDecimalDigits ? { _tag: "Decimal", digits } : undefined
 }
 
-const object = (value: object, fail: (message: string) => never, offsetMinutes: number): Parameter => {
+const object = (value: object, fail: (message: string) => never, offsetMinutes: Zone): Parameter => {
   if (value instanceof Uint8Array) return { _tag: "Bytes", value }
   if (value instanceof Date) return instant(value.getTime(), fail, offsetMinutes)
   if (value instanceof Float32Array) return { _tag: "Bytes", value: littleEndian(value) }
@@ -110,9 +111,9 @@ const object = (value: object, fail: (message: string) => never, offsetMinutes: 
   return fail("an object is not a value of SQL; pass its JSON text if that is meant")
 }
 
-const instant = (epochMillis: number, fail: (message: string) => never, offsetMinutes: number): Parameter => {
+const instant = (epochMillis: number, fail: (message: string) => never, offsetMinutes: Zone): Parameter => {
   if (Number.isNaN(epochMillis)) return fail("the Date is invalid")
-  const localMillis = Math.floor(epochMillis) + offsetMinutes * 60_000
+  const localMillis = toLocal(offsetMinutes, Math.floor(epochMillis))
   if (localMillis < minMillis || localMillis > maxMillis) return fail("a DATETIME is between the years 0 and 9999")
   return { _tag: "DateTime", localMillis }
 }

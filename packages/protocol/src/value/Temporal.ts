@@ -11,14 +11,15 @@ import * as Duration from "effect/Duration"
 import { BadValue } from "./DecodeError.ts"
 import { u16, u32 } from "./Integer.ts"
 import { ascii } from "./Text.ts"
+import { toUtc, type Zone } from "./Zone.ts"
 
 const minute = 60_000
 const day = 86_400_000
 
 /** How a DATETIME becomes a `Date`. */
 export interface DateOptions {
-  /** Minutes that the session's time zone is ahead of UTC. */
-  readonly offsetMinutes: number
+  /** The session's time zone: minutes ahead of UTC, or a named one. */
+  readonly offsetMinutes: Zone
   /** What a zero or impossible date gives. */
   readonly invalidDate: "error" | "null"
 }
@@ -58,7 +59,7 @@ const dateAt = (
   timeOfDay: number
 ): Date | undefined =>
   exists(year, month, dayOfMonth)
-    ? new Date(daysSinceEpoch(year, month, dayOfMonth) * day + timeOfDay - options.offsetMinutes * minute)
+    ? new Date(toUtc(options.offsetMinutes, daysSinceEpoch(year, month, dayOfMonth) * day + timeOfDay))
     : undefined
 
 const impossible = (options: DateOptions, shown: string): null => {
