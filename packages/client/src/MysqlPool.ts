@@ -366,7 +366,7 @@ export const make = (config: PoolConfig): Effect.Effect<MysqlPool, MysqlError.My
         }
         fork(
           Effect.matchCause(Effect.timeout(clean(connection), resolved.connectTimeout), {
-            onSuccess: () => end(exchange.quiet),
+            onSuccess: () => end(exchange.quiet && !hasStrayed(core)),
             onFailure: () => end(false)
           })
         )

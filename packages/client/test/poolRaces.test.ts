@@ -178,8 +178,12 @@ describe("a lease", () => {
       )
       yield* TestClock.adjust("4 seconds")
       expect((yield* Fiber.join(waiting)).rows).toEqual([{ x: "MINE" }])
-      expect(server.lines).toHaveLength(2)
       expect(outcomeOf(yield* Fiber.await(leftBehind))).toBe("ConnectionLost")
+      expect(server.lines.map(({ commands }) => commands.at(-1)).sort()).toEqual([
+        "KILL CONNECTION 42",
+        "SELECT HOLD for ever",
+        "SELECT MINE"
+      ])
     })
   )
 

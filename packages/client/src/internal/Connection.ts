@@ -192,17 +192,19 @@ export class Connection implements Public.ReservedConnection {
   get reset(): Effect.Effect<void, MysqlError.MysqlError> {
     return Effect.suspend(() => {
       const { config, exchange, session, statements } = this.core
-      const database = config.database ?? exchange.database
-      const back =
-        config.database !== undefined && exchange.database !== config.database
-          ? [Command.initDatabase(config.database)]
-          : []
+      // Whatever the server told of the database: somebody may have told it not to.
+      const back = config.database === undefined ? [] : [Command.initDatabase(config.database)]
       // MySQL's reset falls back to the server's global settings, so the session is set up again in the same flight.
       const setUp = login.setUpStatements(config, session.greeting.product).slice(0, -1)
       const flight = [Command.resetConnection, ...back, ...setUp.map(Command.query)]
       statements.forgetPrepared()
-      return Effect.map(this.execution.plain(flight, setUp.join(";")), () => {
-        exchange.database = database
+      const sql = setUp.join(";")
+      const database =
+        config.database === undefined
+          ? this.execution.asking(flight, "SELECT DATABASE()", sql)
+          : Effect.as(this.execution.plain(flight, sql), config.database)
+      return Effect.map(database, (name) => {
+        exchange.database = typeof name === "string" ? name : undefined
         exchange.stateChanged = false
         this.core.touched = false
       })

@@ -10,7 +10,7 @@ import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import type { Resolved } from "../MysqlConfig.ts"
 import type { Info } from "../MysqlConnection.ts"
-import type { MysqlError } from "../MysqlError.ts"
+import { ConnectionLost, type MysqlError, make } from "../MysqlError.ts"
 import type { Canceller } from "./canceller.ts"
 import { Exchange } from "./Exchange.ts"
 import * as login from "./login.ts"
@@ -18,6 +18,7 @@ import { StatementCache } from "./statements.ts"
 import { addressOf } from "./target.ts"
 
 const quitBound = Duration.seconds(1)
+const endBound = Duration.seconds(2)
 
 /** What all views of one connection share. */
 export interface Core {
@@ -34,7 +35,7 @@ export interface Core {
 
 /**
  * Connects, logs in, and gives the connection to the scope: when it closes the session is ended politely where it is
- * idle, and cut otherwise.
+ * idle. Otherwise it is ended on the server, and whoever still waits for a reply hears that the line is gone.
  */
 export const open = (config: Resolved, canceller: Canceller): Effect.Effect<Core, MysqlError, Scope.Scope> =>
   Effect.uninterruptibleMask((restore) =>
@@ -72,7 +73,10 @@ export const open = (config: Resolved, canceller: Canceller): Effect.Effect<Core
         // What was interrupted is stopped before: closing the line alone would let it run on.
         Effect.andThen(
           exchange.settled,
-          Effect.suspend(() => (exchange.lost === undefined && exchange.quiet ? quit(session) : Effect.void))
+          Effect.suspend(() => {
+            if (exchange.lost !== undefined) return Effect.void
+            return exchange.quiet ? quit(session) : cut(core, canceller)
+          })
         ).pipe(Effect.andThen(Scope.close(scope, Exit.void)))
       )
       return core
@@ -81,6 +85,21 @@ export const open = (config: Resolved, canceller: Canceller): Effect.Effect<Core
 
 const quit = (session: login.Session): Effect.Effect<void> =>
   session.transport.write(Command.quit).pipe(Effect.ignore, Effect.timeoutOption(quitBound), Effect.asVoid)
+
+const cut = ({ config, exchange, session }: Core, canceller: Canceller): Effect.Effect<void> => {
+  const killed =
+    config.cancellation === "kill" && exchange.stoppable
+      ? canceller.kill(config, session, { wanted: true, pending: false }, "CONNECTION")
+      : Effect.void
+  return killed.pipe(
+    Effect.ignore,
+    Effect.timeoutOption(endBound),
+    Effect.map(() => exchange.lose(closedHere()))
+  )
+}
+
+const closedHere = (): MysqlError =>
+  make(new ConnectionLost({ phase: "sent", problem: "the connection was closed here while it was in use" }))
 
 const describe = (config: Resolved, session: login.Session): Info => {
   const { greeting, transport } = session

@@ -117,6 +117,11 @@ export class Exchange {
     return this.inFlight.length === 0 && this.waiting.length === 0 && !this.stopping && !this.outbox.busy
   }
 
+  /** Something runs on the server, and all of it can be stopped without harm. */
+  get stoppable(): boolean {
+    return this.inFlight.length > 0 && this.inFlight.every((entry) => entry.killable)
+  }
+
   // ---- for fibers --------------------------------------------------------------------------------------------------
 
   /**
@@ -479,7 +484,7 @@ export class Exchange {
 
   private stopBounded(): Effect.Effect<void> {
     const { cancellation } = this.options
-    const killable = cancellation === "kill" && this.inFlight.every((entry) => entry.killable)
+    const killable = cancellation === "kill" && this.stoppable
     const stopped = Effect.andThen(
       killable ? this.killAndDrain : Effect.suspend(() => this.drain(this.inFlight.at(-1))),
       Effect.suspend(() => (this.uncertain ? this.probeAfterStop() : Effect.void))

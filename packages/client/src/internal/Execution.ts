@@ -115,8 +115,34 @@ export class Execution {
 
   /** Commands that answer OK and nothing else, sent in one piece. */
   plain(commands: ReadonlyArray<Buffer>, sql: string = ""): Effect.Effect<void, MysqlError.MysqlError> {
+    return this.flight(commands, () => commands.map(() => this.plainReply()), sql, succeeded)
+  }
+
+  /** The same with a query at the end: ends with the first value of its first row. */
+  asking(
+    commands: ReadonlyArray<Buffer>,
+    question: string,
+    sql: string
+  ): Effect.Effect<unknown, MysqlError.MysqlError> {
+    return this.flight(
+      [...commands, Command.query(question)],
+      () => [...commands.map(() => this.plainReply()), this.reply("query", undefined, this.core.rows.array)],
+      sql,
+      (entry) => {
+        const rows = entry.replies.at(-1)!.results[0]?.rows as ReadonlyArray<ReadonlyArray<unknown>> | undefined
+        return Effect.as(succeeded(entry), rows?.[0]?.[0])
+      }
+    )
+  }
+
+  private flight<A>(
+    commands: ReadonlyArray<Buffer>,
+    expected: () => Array<Reply>,
+    sql: string,
+    finish: Finish<A>
+  ): Effect.Effect<A, MysqlError.MysqlError> {
     return Effect.suspend(() => {
-      const replies = commands.map(() => this.plainReply())
+      const replies = expected()
       const entry = makeEntry({
         bytes: commands.length === 1 ? commands[0]! : Buffer.concat(commands),
         reply: replies[0]!,
@@ -125,7 +151,7 @@ export class Execution {
         owner: this.owner,
         sql
       })
-      return this.core.exchange.run(entry, succeeded)
+      return this.core.exchange.run(entry, finish)
     })
   }
 

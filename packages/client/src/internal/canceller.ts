@@ -1,5 +1,5 @@
 /**
- * KILL QUERY on a side connection. A pool shares one canceller: its line is opened when it is first needed, serves one
+ * KILL on a side connection. A pool shares one canceller: its line is opened when it is first needed, serves one
  * request after the other, and is closed when nobody has needed it for a few seconds.
  *
  * A KILL names a connection by number: before it is sent, the server at the other end is compared with the one that gave
@@ -21,13 +21,15 @@ import { addressOf } from "./target.ts"
 
 export interface Canceller {
   /**
-   * Stops the statement that runs on `session`; ends when the server has confirmed it. Whether that is still wanted is
-   * looked up right before the KILL is written: a statement that has ended meanwhile needs none.
+   * Stops the statement that runs on `session`, or ends the session with it; ends when the server has confirmed it.
+   * Whether that is still wanted is looked up right before the KILL is written: a statement that has ended meanwhile
+   * needs none.
    */
   readonly kill: (
     config: Resolved,
     session: login.Session,
-    request: KillRequest
+    request: KillRequest,
+    what?: "QUERY" | "CONNECTION"
   ) => Effect.Effect<void, MysqlError.MysqlError>
 }
 
@@ -71,7 +73,12 @@ export const make: Effect.Effect<Canceller, never, Scope.Scope> = Effect.gen(fun
     return line
   })
 
-  const request = Effect.fnUntraced(function* (config: Resolved, session: login.Session, kill: KillRequest) {
+  const request = Effect.fnUntraced(function* (
+    config: Resolved,
+    session: login.Session,
+    kill: KillRequest,
+    what: string
+  ) {
     if (!kill.wanted) return
     const { address, session: side } = yield* open(config, session)
     if (side.identity !== session.identity) {
@@ -81,7 +88,7 @@ export const make: Effect.Effect<Canceller, never, Scope.Scope> = Effect.gen(fun
     }
     if (!kill.wanted) return
     kill.pending = true
-    const sql = `KILL QUERY ${session.greeting.connectionId}`
+    const sql = `KILL ${what} ${session.greeting.connectionId}`
     const [reply] = yield* login.flight(side.transport, side.parser, side.capabilities, [sql])
     kill.pending = false
     const err = reply?.err
@@ -92,10 +99,10 @@ export const make: Effect.Effect<Canceller, never, Scope.Scope> = Effect.gen(fun
     closing = fiber
   })
 
-  const attempt = (config: Resolved, session: login.Session, kill: KillRequest) =>
+  const attempt = (config: Resolved, session: login.Session, kill: KillRequest, what: string) =>
     semaphore.withPermit(
       Effect.suspend(() => (closing === undefined ? Effect.void : Fiber.interrupt(closing))).pipe(
-        Effect.andThen(request(config, session, kill)),
+        Effect.andThen(request(config, session, kill, what)),
         // What was interrupted or went wrong half-way leaves a line that is out of step.
         Effect.onExit((exit) => (Exit.isSuccess(exit) ? closeLater : close))
       )
@@ -104,6 +111,7 @@ export const make: Effect.Effect<Canceller, never, Scope.Scope> = Effect.gen(fun
   return {
     // In a fiber of its own: a login that nobody needs any more is finished all the same, since servers block a host
     // whose logins break off too often, and the line may serve the next request.
-    kill: (config, session, kill) => Effect.flatMap(Effect.forkIn(attempt(config, session, kill), scope), Fiber.join)
+    kill: (config, session, kill, what = "QUERY") =>
+      Effect.flatMap(Effect.forkIn(attempt(config, session, kill, what), scope), Fiber.join)
   }
 })

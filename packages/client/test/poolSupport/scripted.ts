@@ -7,6 +7,8 @@
  * | `SELECT HOLD x` | a row with `x`, when the test releases `x`; ERR 1317 when it is killed before |
  * | `BEGIN`, `START TRANSACTION` | OK, in a transaction until `COMMIT`, `ROLLBACK` or a reset |
  * | `SET …` | OK |
+ * | `SELECT DATABASE()` | a row with the database, which `USE` and its command choose |
+ * | `KILL …` | OK; the statement ends, or the line |
  * | `SELECT x`, and any other text | a row with `x` |
  * | `COM_RESET_CONNECTION` | OK, when the test lets resets pass |
  */
@@ -56,7 +58,7 @@ interface Running {
   readonly killed: Deferred.Deferred<void>
 }
 
-const killText = "KILL QUERY "
+const killText = /^KILL (QUERY|CONNECTION) (\d+)$/
 const holdText = "SELECT HOLD "
 
 export const make = (): Server => {
@@ -74,8 +76,13 @@ export const make = (): Server => {
   }
 
   const query = Effect.fnUntraced(function* (line: Line, own: ServerLine, text: string, status: number) {
-    if (text.startsWith(killText)) {
-      const target = current.get(Number(text.slice(killText.length)))
+    const [, what, id] = killText.exec(text) ?? []
+    if (what !== undefined) {
+      if (what === "CONNECTION") {
+        const other = lines.find(({ connectionId }) => connectionId === Number(id))
+        if (other !== undefined) yield* other.cut
+      }
+      const target = current.get(Number(id))
       if (target !== undefined) Deferred.doneUnsafe(target.killed, Effect.void)
       return yield* line.reply(wire.ok())
     }
@@ -111,6 +118,7 @@ export const make = (): Server => {
     )
     yield* logIn(line)
     let status: number = ServerStatus.autocommit
+    let database: string | null = null
     while (true) {
       const received = yield* line.receive
       const text = textOf(received)
@@ -122,7 +130,8 @@ export const make = (): Server => {
           own.commands.push(text)
           if (/^(?:BEGIN|START)/.test(text)) status |= ServerStatus.inTransaction
           if (/^(?:COMMIT|ROLLBACK)/.test(text)) status &= ~ServerStatus.inTransaction
-          yield* query(line, own, text, status)
+          if (text === "SELECT DATABASE()") yield* line.reply(...wire.texts("x", [database], status))
+          else yield* query(line, own, text, status)
           break
         case wire.Code.RESET_CONNECTION:
           own.commands.push("RESET")
@@ -133,6 +142,7 @@ export const make = (): Server => {
           break
         case wire.Code.INIT_DB:
           own.commands.push(`USE ${text}`)
+          database = text
           yield* line.reply(wire.ok({ status }))
           break
         default:

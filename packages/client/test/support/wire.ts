@@ -104,12 +104,11 @@ export const textRow = (...values: ReadonlyArray<string | null>): Uint8Array => 
 }
 
 /** One text column of this name, and a row for each value. */
-export const texts = (name: string, values: ReadonlyArray<string>, status?: number): ReadonlyArray<Uint8Array> => [
-  count(1),
-  column(name),
-  ...values.map((value) => textRow(value)),
-  endOfRows(status)
-]
+export const texts = (
+  name: string,
+  values: ReadonlyArray<string | null>,
+  status?: number
+): ReadonlyArray<Uint8Array> => [count(1), column(name), ...values.map((value) => textRow(value)), endOfRows(status)]
 
 /** The reply to a prepare. */
 export const prepareOk = (statementId: number, parameters: number, columns: ReadonlyArray<Uint8Array> = []) => [

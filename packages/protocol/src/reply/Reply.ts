@@ -89,7 +89,7 @@ export class Reply {
   setCount = 0
   /** The end of the last complete one: what the server says about the session. */
   ok: Ok.Ok | undefined = undefined
-  /** The session's tracking has reported a change. */
+  /** The session's tracking has reported a change that outlives the transaction. */
   stateChanged = false
   /** The database that became the current one. */
   database: string | undefined = undefined
@@ -346,7 +346,7 @@ export class Reply {
     this.setError = undefined
     this.ok = ok
     for (const change of ok.changes) {
-      this.stateChanged = true
+      if (change._tag !== "Transaction") this.stateChanged = true
       if (change._tag === "Database") this.database = change.name
     }
     this.state = (ok.status & ServerStatus.moreResultsExist) !== 0 ? "first" : "done"
