@@ -24,6 +24,7 @@ import * as Statement from "effect/sql/Statement"
 import * as compiler from "./internal/compiler.ts"
 import { DriverConnection, rowOptions } from "./internal/DriverConnection.ts"
 import * as errors from "./internal/errors.ts"
+import { HeldLease } from "./internal/HeldLease.ts"
 import { controls, Lease } from "./internal/Lease.ts"
 import { Telemetry } from "./internal/telemetry.ts"
 
@@ -139,15 +140,21 @@ interface Acquirers {
   readonly transactionAcquirer: SqlConnection.Acquirer
 }
 
+let clients = 0
+
 const makeWith = (acquirers: Acquirers): Effect.Effect<MysqlClient, never, Reactivity.Reactivity> => {
   const { acquirer, borrower, config, telemetry, transactionAcquirer } = acquirers
   const { transformJson, transformQueryNames, transformResultNames } = config
+  const transactionService = Context.Service<SqlClient.TransactionConnection, SqlClient.TransactionConnection.Service>(
+    `@effect-mysql/sql-layer/Transaction/${clients++}`
+  )
   return Effect.map(
     SqlClient.make({
       driver: "mysql",
       acquirer,
       borrower,
-      transactionAcquirer,
+      transactionAcquirer: HeldLease.or(transactionService, transactionAcquirer),
+      transactionService,
       compiler: makeCompiler(transformQueryNames, transformJson),
       transformRows:
         transformResultNames === undefined

@@ -4,3 +4,9 @@
  * @since 0.1.0
  */
 export * as MysqlClient from "./MysqlClient.ts"
+/**
+ * Runs the migrations of a schema.
+ *
+ * @since 0.1.0
+ */
+export * as MysqlMigrator from "./MysqlMigrator.ts"
