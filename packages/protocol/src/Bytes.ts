@@ -316,6 +316,11 @@ export class Writer {
     this.buffer[offset + 4]! |= bits
   }
 
+  /** Takes back what was written behind this many bytes of payload. */
+  truncate(size: number): void {
+    this.at = size + 4
+  }
+
   /** The payload without a header: a view of the writer's own memory. */
   payload(): Buffer {
     return this.buffer.subarray(4, this.at)

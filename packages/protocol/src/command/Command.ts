@@ -1,22 +1,35 @@
 /**
  * The commands of the client that are a byte and at most a few fields. Each starts a new conversation: sequence number 0.
  *
- * Manual: "Command Phase": COM_QUERY, COM_STMT_PREPARE, COM_STMT_CLOSE, COM_PING, COM_QUIT, COM_INIT_DB,
- * COM_RESET_CONNECTION, COM_SET_OPTION.
+ * Manual: "Command Phase": COM_QUERY, COM_STMT_PREPARE, COM_STMT_CLOSE, COM_STMT_RESET, COM_STMT_FETCH,
+ * COM_STMT_SEND_LONG_DATA, COM_PING, COM_QUIT, COM_INIT_DB, COM_STATISTICS, COM_RESET_CONNECTION, COM_SET_OPTION.
  *
  * @since 0.1.0
  */
 import { Writer } from "../Bytes.ts"
 import * as Packet from "../framing/Packet.ts"
 
-const Code = {
+/**
+ * The first byte of every command, by the manual's name of it without `COM_`.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const Code = {
   QUIT: 0x01,
   INIT_DB: 0x02,
   QUERY: 0x03,
+  STATISTICS: 0x09,
   PING: 0x0e,
+  CHANGE_USER: 0x11,
   STMT_PREPARE: 0x16,
+  STMT_EXECUTE: 0x17,
+  STMT_SEND_LONG_DATA: 0x18,
   STMT_CLOSE: 0x19,
+  STMT_RESET: 0x1a,
   SET_OPTION: 0x1b,
+  STMT_FETCH: 0x1c,
+  STMT_BULK_EXECUTE: 0xfa,
   RESET_CONNECTION: 0x1f
 } as const
 
@@ -36,7 +49,8 @@ const withText = (code: number, text: string | Uint8Array): Buffer => {
 }
 
 /**
- * Runs statements as text. Bytes are in the character set of the session where that is not UTF-8.
+ * Runs statements as text, where `CLIENT_QUERY_ATTRIBUTES` was not agreed on; else see `QueryAttributes.query`. Bytes
+ * are in the character set of the session where that is not UTF-8.
  *
  * @since 0.1.0
  * @category encoding
@@ -69,6 +83,34 @@ export const closeStatement = (statementId: number): Buffer =>
   Packet.seal(new Writer(5).u8(Code.STMT_CLOSE).u32(statementId))
 
 /**
+ * Forgets the long data that was sent for a prepared statement, and closes its cursor.
+ *
+ * @since 0.1.0
+ * @category encoding
+ */
+export const resetStatement = (statementId: number): Buffer =>
+  Packet.seal(new Writer(5).u8(Code.STMT_RESET).u32(statementId))
+
+/**
+ * Asks the cursor of a prepared statement for at most so many rows more, 1 to 2^32-1.
+ *
+ * @since 0.1.0
+ * @category encoding
+ */
+export const fetch = (statementId: number, rows: number): Buffer =>
+  Packet.seal(new Writer(9).u8(Code.STMT_FETCH).u32(statementId).u32(rows))
+
+/**
+ * A part of a parameter's value, for the next execution, counted from 0. Parts are joined. The server does not reply;
+ * what is wrong with it the execution tells.
+ *
+ * @since 0.1.0
+ * @category encoding
+ */
+export const sendLongData = (statementId: number, parameter: number, part: Uint8Array): Buffer =>
+  Packet.seal(new Writer(7 + part.length).u8(Code.STMT_SEND_LONG_DATA).u32(statementId).u16(parameter).bytes(part))
+
+/**
  * Allows or forbids several statements in one text for what comes next in the session.
  *
  * @since 0.1.0
@@ -82,6 +124,14 @@ export const setMultiStatements = (on: boolean): Buffer =>
  * @category constants
  */
 export const ping: Buffer = Packet.seal(new Writer(1).u8(Code.PING))
+
+/**
+ * Asks for one line of text about the server; the reply is that text and nothing else.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const statistics: Buffer = Packet.seal(new Writer(1).u8(Code.STATISTICS))
 
 /**
  * Ends the session. The server closes the line in reply.

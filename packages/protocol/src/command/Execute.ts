@@ -10,9 +10,11 @@ import * as Result from "effect/Result"
 import { Writer } from "../Bytes.ts"
 import { ColumnType } from "../ColumnType.ts"
 import * as Packet from "../framing/Packet.ts"
-import { type Charset, unfit } from "../value/Charset.ts"
+import { inCharset, typeOf, write } from "../value/BinaryValue.ts"
+import type { Charset } from "../value/Charset.ts"
 import { classify, type Parameter, ParameterError } from "../value/Parameter.ts"
 import type { Zone } from "../value/Zone.ts"
+import type { QueryAttributes } from "./QueryAttributes.ts"
 
 /**
  * The types that the server knows from the last execution, one number for each parameter.
@@ -35,6 +37,12 @@ export interface Execute {
   readonly offsetMinutes: Zone
   /** How strings are sent. Default UTF-8. */
   readonly charset?: Charset | undefined
+  /** Leave the rows on the server, to be fetched. It may send them nonetheless. Default `false`. */
+  readonly cursor?: boolean | undefined
+  /** Positions whose values were sent as long data before, and as what; their values here are not looked at. */
+  readonly longData?: ReadonlyMap<number, "bytes" | "text"> | undefined
+  /** Where, and only where, `CLIENT_QUERY_ATTRIBUTES` was agreed on: the attributes, maybe none. */
+  readonly attributes?: QueryAttributes | undefined
 }
 
 /**
@@ -47,47 +55,67 @@ export interface Encoded {
 }
 
 const code = 0x17
-const unsignedFlag = 0x8000
+const readOnlyCursor = 0x01
+const countAvailable = 0x08
+const longDataMarker = Symbol("long data")
 
 /**
  * @since 0.1.0
  * @category encoding
  */
 export const encode = (execute: Execute): Result.Result<Encoded, ParameterError> => {
-  const { boundTypes, charset, parameters } = execute
-  const count = parameters.length
-  const writer = new Writer(16 + count * 16).u8(code).u32(execute.statementId).u8(0).u32(1)
+  const { attributes, boundTypes, charset, longData, parameters } = execute
+  const names = attributes === undefined ? undefined : Object.keys(attributes)
+  const own = parameters.length
+  const count = own + (names?.length ?? 0)
+  const flags = (execute.cursor === true ? readOnlyCursor : 0) | (names === undefined ? 0 : countAvailable)
+  const writer = new Writer(16 + count * 16).u8(code).u32(execute.statementId).u8(flags).u32(1)
+  if (names !== undefined) writer.lengthEncoded(count)
   if (count === 0) return Result.succeed({ bytes: Packet.seal(writer), boundTypes: [] })
   try {
-    const values: Array<Parameter> = []
+    const values: Array<Parameter | typeof longDataMarker> = []
     const types: Array<number> = []
-    let known = boundTypes?.length === count
-    for (let index = 0; index < count; index++) {
-      const value = classify(parameters[index], index, execute.offsetMinutes)
-      const type = typeOf(value) ?? boundTypes?.[index] ?? ColumnType.NULL
+    // Attributes have names, which go with the types.
+    let known = boundTypes?.length === count && count === own
+    for (let index = 0; index < own; index++) {
+      const long = longData?.get(index)
+      const value = long === undefined ? classify(parameters[index], index, execute.offsetMinutes) : longDataMarker
+      const type =
+        value === longDataMarker
+          ? long === "text"
+            ? ColumnType.VAR_STRING
+            : ColumnType.BLOB
+          : (typeOf(value) ?? boundTypes?.[index] ?? ColumnType.NULL)
       known &&= type === boundTypes![index]
-      values.push(value._tag === "Text" && charset !== undefined ? inCharset(value.value, index, charset) : value)
+      values.push(charset !== undefined && value !== longDataMarker ? inCharset(value, index, charset) : value)
       types.push(type)
+    }
+    for (let index = own; index < count; index++) {
+      const name = names![index - own]!
+      const value = classify(attributes![name], name, execute.offsetMinutes)
+      values.push(value)
+      types.push(typeOf(value) ?? ColumnType.NULL)
     }
     const bitmap = writer.size
     writer.zeros((count + 7) >> 3).u8(known ? 0 : 1)
-    if (!known) for (const type of types) writer.u16(type)
+    if (!known) {
+      for (let index = 0; index < count; index++) {
+        writer.u16(types[index]!)
+        if (names !== undefined) writer.lengthEncodedText(index < own ? "" : names[index - own]!)
+      }
+    }
     for (let index = 0; index < count; index++) {
       const value = values[index]!
+      if (value === longDataMarker) continue
       if (value._tag === "Null") writer.orPatch(bitmap + (index >> 3), 1 << (index & 7))
       else write(writer, value)
     }
+    if (count > own) types.length = own
     return Result.succeed({ bytes: Packet.seal(writer), boundTypes: known ? boundTypes! : types })
   } catch (error) {
     if (error instanceof ParameterError) return Result.fail(error)
     throw error
   }
-}
-
-const inCharset = (value: string, parameter: number, charset: Charset): Parameter => {
-  const bytes = charset.encode(value)
-  if (bytes === undefined) throw new ParameterError({ parameter, message: `Parameter ${parameter}: ${unfit(charset)}` })
-  return { _tag: "Bytes", value: bytes }
 }
 
 /**
@@ -126,85 +154,4 @@ export const wouldConvert = (earlier: BoundTypes | undefined, parameters: Readon
     }
   }
   return false
-}
-
-/** `undefined` for NULL, which goes with any type. */
-const typeOf = (value: Parameter): number | undefined => {
-  switch (value._tag) {
-    case "Null":
-      return undefined
-    case "Boolean":
-      return ColumnType.TINY
-    case "Integer":
-      return value.unsigned ? ColumnType.LONGLONG | unsignedFlag : ColumnType.LONGLONG
-    case "Double":
-      return ColumnType.DOUBLE
-    case "Decimal":
-      return ColumnType.NEWDECIMAL
-    case "Text":
-      return ColumnType.VAR_STRING
-    case "Bytes":
-      return ColumnType.BLOB
-    case "DateTime":
-      return ColumnType.DATETIME
-    case "Time":
-      return ColumnType.TIME
-  }
-}
-
-const write = (writer: Writer, value: Exclude<Parameter, { readonly _tag: "Null" }>): void => {
-  switch (value._tag) {
-    case "Boolean":
-      writer.u8(value.value ? 1 : 0)
-      return
-    case "Integer":
-      writer.i64(value.value)
-      return
-    case "Double":
-      writer.f64(value.value)
-      return
-    case "Decimal":
-      writer.lengthEncodedText(value.digits)
-      return
-    case "Text":
-      writer.lengthEncodedText(value.value)
-      return
-    case "Bytes":
-      writer.lengthEncodedBytes(value.value)
-      return
-    case "DateTime":
-      return writeDateTime(writer, value.localMillis)
-    case "Time":
-      return writeTime(writer, value.micros)
-  }
-}
-
-const writeDateTime = (writer: Writer, localMillis: number): void => {
-  const date = new Date(localMillis)
-  const millis = date.getUTCMilliseconds()
-  writer
-    .u8(millis === 0 ? 7 : 11)
-    .u16(date.getUTCFullYear())
-    .u8(date.getUTCMonth() + 1)
-    .u8(date.getUTCDate())
-    .u8(date.getUTCHours())
-    .u8(date.getUTCMinutes())
-    .u8(date.getUTCSeconds())
-  if (millis !== 0) writer.u32(millis * 1000)
-}
-
-const writeTime = (writer: Writer, value: bigint): void => {
-  const negative = value < BigInt(0)
-  // 838 hours in microseconds are below 2^53.
-  const total = Number(negative ? -value : value)
-  const micros = total % 1_000_000
-  const seconds = Math.floor(total / 1_000_000)
-  writer
-    .u8(micros === 0 ? 8 : 12)
-    .u8(negative ? 1 : 0)
-    .u32(Math.floor(seconds / 86_400))
-    .u8(Math.floor(seconds / 3600) % 24)
-    .u8(Math.floor(seconds / 60) % 60)
-    .u8(seconds % 60)
-  if (micros !== 0) writer.u32(micros)
 }

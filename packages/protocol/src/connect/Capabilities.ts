@@ -20,9 +20,13 @@ export const Flag = {
   FOUND_ROWS: 1 << 1,
   LONG_FLAG: 1 << 2,
   CONNECT_WITH_DB: 1 << 3,
+  NO_SCHEMA: 1 << 4,
   COMPRESS: 1 << 5,
+  ODBC: 1 << 6,
   LOCAL_FILES: 1 << 7,
+  IGNORE_SPACE: 1 << 8,
   PROTOCOL_41: 1 << 9,
+  INTERACTIVE: 1 << 10,
   SSL: 1 << 11,
   TRANSACTIONS: 1 << 13,
   SECURE_CONNECTION: 1 << 15,
@@ -34,7 +38,11 @@ export const Flag = {
   PLUGIN_AUTH_LENENC: 1 << 21,
   EXPIRED_PASSWORDS: 1 << 22,
   SESSION_TRACK: 1 << 23,
-  DEPRECATE_EOF: 1 << 24
+  DEPRECATE_EOF: 1 << 24,
+  OPTIONAL_RESULTSET_METADATA: 1 << 25,
+  ZSTD_COMPRESSION: 1 << 26,
+  QUERY_ATTRIBUTES: 1 << 27,
+  MULTI_FACTOR_AUTHENTICATION: 1 << 28
 } as const
 
 /**
@@ -88,16 +96,25 @@ const wanted =
   Flag.PLUGIN_AUTH_LENENC |
   Flag.CONNECT_ATTRS |
   Flag.SESSION_TRACK |
-  Flag.DEPRECATE_EOF
+  Flag.DEPRECATE_EOF |
+  Flag.MULTI_FACTOR_AUTHENTICATION
+
+/** The same of MariaDB's flags. They permit what is used only where it is asked for, or shorten what the server says. */
+const wantedExtended =
+  ExtendedFlag.STMT_BULK_OPERATIONS |
+  ExtendedFlag.EXTENDED_METADATA |
+  ExtendedFlag.CACHE_METADATA |
+  ExtendedFlag.BULK_UNIT_RESULTS
 
 /**
- * What both sides will use. `wishes` are the flags that depend on the configuration (database, TLS, found rows …).
+ * What both sides will use. `wishes` are the flags that depend on the configuration (database, TLS, found rows, local
+ * files, compression, query attributes …), `extendedWishes` those of MariaDB's own (progress reports).
  *
  * @since 0.1.0
  * @category constructors
  */
-export const negotiate = (server: Capabilities, wishes: number): Capabilities => ({
+export const negotiate = (server: Capabilities, wishes: number, extendedWishes: number = 0): Capabilities => ({
   // LONG_PASSWORD is set for MySQL and left clear for MariaDB: setting it would hide MariaDB's extended flags.
-  flags: ((wanted | wishes) & server.flags) | (server.flags & Flag.LONG_PASSWORD),
-  extended: server.extended & (ExtendedFlag.EXTENDED_METADATA | ExtendedFlag.CACHE_METADATA)
+  flags: (((wanted | wishes) & server.flags) | (server.flags & Flag.LONG_PASSWORD)) >>> 0,
+  extended: server.extended & (wantedExtended | extendedWishes)
 })

@@ -57,12 +57,15 @@ export const encode = (response: HandshakeResponse): Writer => {
   else writer.u8(response.authResponse.length).bytes(response.authResponse)
   if (has(capabilities, Flag.CONNECT_WITH_DB)) writer.nulTerminatedText(response.database ?? "")
   if (has(capabilities, Flag.PLUGIN_AUTH)) writer.nulTerminatedText(response.authPlugin)
-  if (has(capabilities, Flag.CONNECT_ATTRS)) {
-    const attributes = new Writer()
-    for (const [name, value] of Object.entries(response.connectAttributes)) {
-      attributes.lengthEncodedText(name).lengthEncodedText(value)
-    }
-    writer.lengthEncodedBytes(attributes.payload())
-  }
+  if (has(capabilities, Flag.CONNECT_ATTRS)) writeAttributes(writer, response.connectAttributes)
   return writer
+}
+
+/** The attributes of the connection, names and values, in front of them their length. */
+export const writeAttributes = (writer: Writer, connectAttributes: Readonly<Record<string, string>>): void => {
+  const attributes = new Writer()
+  for (const [name, value] of Object.entries(connectAttributes)) {
+    attributes.lengthEncodedText(name).lengthEncodedText(value)
+  }
+  writer.lengthEncodedBytes(attributes.payload())
 }

@@ -1,11 +1,11 @@
 /**
  * The reply machine: what a server answers to one command, from the first packet to the last. One machine for text and
- * binary results, several result sets, prepare and plain OK, for rows that are collected and rows that are streamed.
+ * binary results, several result sets, prepare, fetch and plain OK, for rows that are collected and rows that are streamed.
  *
  * Bytes go in through the packet parser; rows gather in `rows`, from where a stream may take them chunk by chunk. It
  * knows nothing of sockets and time.
  *
- * Manual: "COM_QUERY Response", "COM_STMT_PREPARE Response", "COM_STMT_EXECUTE Response".
+ * Manual: "COM_QUERY Response", "COM_STMT_PREPARE Response", "COM_STMT_EXECUTE Response", "COM_STMT_FETCH Response".
  *
  * @since 0.1.0
  */
@@ -18,9 +18,12 @@ import * as RowDecoder from "../row/RowDecoder.ts"
 import { ServerStatus } from "../ServerStatus.ts"
 import { BadValue, type DecodeError } from "../value/DecodeError.ts"
 import * as Column from "./Column.ts"
+import * as ColumnCount from "./ColumnCount.ts"
 import * as Err from "./Err.ts"
+import * as LocalInfile from "./LocalInfile.ts"
 import * as Ok from "./Ok.ts"
 import * as PrepareOk from "./PrepareOk.ts"
+import * as Progress from "./Progress.ts"
 
 /**
  * Columns, the decoder of their rows, and the bytes that defined them: a server that sends the same bytes again has the
@@ -57,8 +60,8 @@ export interface ResultSet {
  * @category models
  */
 export interface ReplyOptions {
-  /** `plain`: nothing but OK, EOF or ERR can come. */
-  readonly command: "query" | "execute" | "prepare" | "plain"
+  /** `plain`: nothing but OK, EOF or ERR can come. `fetch` needs the `metadata` of the execution that opened the cursor. */
+  readonly command: "query" | "execute" | "prepare" | "fetch" | "plain"
   readonly capabilities: Capabilities
   readonly rows: Omit<RowDecoder.RowOptions, "protocol">
   /** What the same statement's first result looked like last time. */
@@ -67,16 +70,18 @@ export interface ReplyOptions {
   readonly columns?: ReadonlyArray<Column.Column> | undefined
   /** `first`: of later result sets nothing is kept, however many a server sends. Default `all`. */
   readonly sets?: "first" | "all" | undefined
+  /** The server may ask for a file. Default `false`: it breaks the protocol then. */
+  readonly localInfile?: boolean | undefined
+  /** Hears the server's reports of how far it is, where they were agreed on. Must not throw. */
+  readonly onProgress?: ((progress: Progress.Progress) => void) | undefined
 }
 
-/** Most columns that a server may announce. MySQL and MariaDB allow 4,096. */
-const maxColumns = 65_535
 /** A payload from this size on cannot be the OK that ends the rows. */
 const maxTerminatorBytes = 0xffffff
 
 const noColumns: Array<Column.Column> = []
 
-type State = "first" | "parameters" | "parametersEof" | "columns" | "columnsEof" | "rows" | "done"
+type State = "first" | "parameters" | "parametersEof" | "columns" | "columnsEof" | "rows" | "localInfile" | "done"
 
 /**
  * @since 0.1.0
@@ -107,6 +112,11 @@ export class Reply {
   decodeError: DecodeError | undefined = undefined
   /** The reply broke the protocol: the connection is lost. */
   failure: ProtocolError | undefined = undefined
+  /**
+   * The name of the file that the server asks for. The machine reads no further until `uploaded` is called, and the
+   * server says nothing more before it has the file, however short.
+   */
+  localInfile: string | undefined = undefined
   /** Rows are stepped over: nobody waits for them any more. */
   discarding = false
   /** Anything of the reply has been read. */
@@ -125,6 +135,10 @@ export class Reply {
 
   constructor(options: ReplyOptions) {
     this.options = options
+    if (options.command === "fetch") {
+      this.metadata = options.metadata
+      this.state = "rows"
+    }
   }
 
   get done(): boolean {
@@ -136,10 +150,13 @@ export class Reply {
     return this.state === "rows"
   }
 
-  /** Reads on, as far as the bytes reach; `true` when the reply is complete or has failed. */
+  /**
+   * Reads on, as far as the bytes reach; `true` when the reply is complete or has failed. When it returns `false` with
+   * `localInfile` set, the server waits for the file.
+   */
   consume(parser: Parser): boolean {
     try {
-      while (this.state !== "done" && parser.next()) {
+      while (this.state !== "done" && this.state !== "localInfile" && parser.next()) {
         if (this.state === "rows") this.row(parser.bytes, parser.start, parser.end)
         else this.packet(parser)
       }
@@ -150,6 +167,14 @@ export class Reply {
       this.state = "done"
     }
     return this.state === "done"
+  }
+
+  /** The file was sent, all of it or as much as there was: goes on with the server's answer to it. */
+  uploaded(parser: Parser, upload: LocalInfile.Upload): void {
+    if (this.state !== "localInfile") return
+    parser.expect(upload.sequence)
+    this.localInfile = undefined
+    this.state = "first"
   }
 
   /** Hands over the rows that were decoded since the last time. */
@@ -204,9 +229,7 @@ export class Reply {
       case "columns":
         return this.column(parser)
       default:
-        this.eof(bytes, start, end)
-        if (this.state === "columnsEof") this.columnsComplete(parser)
-        else this.beginColumns()
+        return this.definitionsEnd(parser)
     }
   }
 
@@ -218,9 +241,9 @@ export class Reply {
       const reader = new Reader("prepare reply", bytes, start, end)
       if (header !== 0x00) reader.fail("0x00 or ERR", `0x${header.toString(16)}`)
       reader.skip(1)
-      this.prepared = PrepareOk.read(reader)
-      this.parametersLeft = this.prepared.parameterCount
-      this.columnsLeft = this.prepared.columnCount
+      this.prepared = PrepareOk.read(reader, this.options.capabilities)
+      this.parametersLeft = this.prepared.follows ? this.prepared.parameterCount : 0
+      this.columnsLeft = this.prepared.follows ? this.prepared.columnCount : 0
       if (this.parametersLeft > 0) this.state = "parameters"
       else this.beginColumns()
       return
@@ -232,25 +255,22 @@ export class Reply {
     if (this.options.command === "plain") {
       new Reader("reply", bytes, start, end).fail("OK or ERR", `0x${header.toString(16)}`)
     }
-    if (header === 0xfb) {
-      throw new ProtocolError({
-        phase: "reply",
-        expected: "a result",
-        got: "a request for a local file, which nobody offered"
-      })
-    }
-    const reader = new Reader("column count", bytes, start, end)
-    const count = reader.length()
-    if (count > maxColumns || count === 0) reader.fail(`1 to ${maxColumns} columns`, `${count}`)
-    const follows = hasExtended(this.options.capabilities, ExtendedFlag.CACHE_METADATA) ? reader.u8() === 1 : true
-    reader.finish()
+    if (header === 0xfb) return this.fileRequest(bytes, start, end)
+    const { count, follows } = ColumnCount.read(
+      new Reader("column count", bytes, start, end),
+      this.options.capabilities
+    )
     this.columnsLeft = count
     const known = this.setCount === 0 ? this.options.metadata : undefined
     if (!follows) {
       // The server says that the columns are those of the prepare or of the last execution.
       const columns = known?.columns ?? this.options.columns
       if (columns === undefined || columns.length !== count) {
-        return reader.fail("column definitions", "none, and none are known")
+        throw new ProtocolError({
+          phase: "column count",
+          expected: "column definitions",
+          got: "none, and none are known"
+        })
       }
       if (known === undefined) this.describe(columns, new Uint8Array(0))
       else this.metadata = known
@@ -260,8 +280,11 @@ export class Reply {
       const eof = this.hasEof() ? 1 : 0
       if (parser.skip(known.source, count + eof)) {
         this.metadata = known
-        this.columnsLeft = 0
-        this.state = "rows"
+        this.afterColumns()
+        // The last two bytes are the status of the EOF.
+        if (eof === 1 && (known.source.at(-2)! & ServerStatus.cursorExists) !== 0) {
+          this.endOfSet(known, Ok.readEof(new Reader("EOF", known.source, known.source.length - 4)))
+        }
         return
       }
     }
@@ -327,11 +350,29 @@ export class Reply {
     this.state = this.options.command === "prepare" ? "done" : "rows"
   }
 
-  private eof(bytes: Buffer, start: number, end: number): void {
-    const reader = new Reader("EOF", bytes, start, end)
+  /** The EOF behind the definitions of parameters or columns. */
+  private definitionsEnd(parser: Parser): void {
+    const reader = new Reader("EOF", parser.bytes, parser.start, parser.end)
     const header = reader.u8()
     if (header !== 0xfe) reader.fail("0xfe", `0x${header.toString(16)}`)
-    Ok.readEof(reader)
+    const ok = Ok.readEof(reader)
+    if (this.state !== "columnsEof") return this.beginColumns()
+    this.columnsComplete(parser)
+    // The rows wait to be fetched.
+    if (this.options.command === "execute" && (ok.status & ServerStatus.cursorExists) !== 0)
+      this.endOfSet(this.metadata, ok)
+  }
+
+  private fileRequest(bytes: Buffer, start: number, end: number): void {
+    if (this.options.localInfile !== true) {
+      throw new ProtocolError({
+        phase: "reply",
+        expected: "a result",
+        got: "a request for a local file, which nobody offered"
+      })
+    }
+    this.localInfile = LocalInfile.read(new Reader("LOCAL INFILE request", bytes, start + 1, end))
+    this.state = "localInfile"
   }
 
   private terminator(bytes: Buffer, start: number, end: number): void {
@@ -355,7 +396,12 @@ export class Reply {
   private refusal(bytes: Buffer, start: number, end: number): void {
     const reader = new Reader("reply", bytes, start, end)
     if (reader.u8() !== 0xff) reader.fail("ERR", "another packet")
-    this.err = Err.read(reader)
+    const err = Err.read(reader)
+    if (err.errno === Progress.errno && hasExtended(this.options.capabilities, ExtendedFlag.PROGRESS)) {
+      this.options.onProgress?.(Progress.read(new Reader("progress report", bytes, start + 3, end)))
+      return
+    }
+    this.err = err
     this.state = "done"
   }
 }

@@ -104,11 +104,11 @@ describe("negotiate", () => {
     expect(has(negotiate(mariaDb, 0), Flag.LONG_PASSWORD)).toBe(false)
   })
 
-  it("of MariaDB's own flags two are wanted", () => {
+  it("of MariaDB's own flags progress reports are off unless wished for", () => {
     const agreed = negotiate(mariaDb, 0)
     expect(hasExtended(agreed, ExtendedFlag.EXTENDED_METADATA)).toBe(true)
     expect(hasExtended(agreed, ExtendedFlag.CACHE_METADATA)).toBe(true)
     expect(hasExtended(agreed, ExtendedFlag.PROGRESS)).toBe(false)
-    expect(hasExtended(agreed, ExtendedFlag.BULK_UNIT_RESULTS)).toBe(false)
+    expect(hasExtended(agreed, ExtendedFlag.BULK_UNIT_RESULTS)).toBe(true)
   })
 })

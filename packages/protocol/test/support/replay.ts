@@ -3,6 +3,7 @@
  */
 import type { Capabilities } from "../../src/connect/Capabilities.ts"
 import * as Packet from "../../src/framing/Packet.ts"
+import * as LocalInfile from "../../src/reply/LocalInfile.ts"
 import * as Reply from "../../src/reply/Reply.ts"
 import type { DecodingOptions } from "../../src/row/Decoding.ts"
 
@@ -14,6 +15,10 @@ export interface ReplayOptions {
   readonly offsetMinutes?: number | undefined
   readonly metadata?: Reply.Metadata | undefined
   readonly codeGeneration?: boolean | undefined
+  /** What a server gets that asks for a file; the bytes of each upload go to `sent`. Default: it may not ask. */
+  readonly file?: ReadonlyArray<Uint8Array> | undefined
+  readonly sent?: Array<Buffer> | undefined
+  readonly onProgress?: Reply.ReplyOptions["onProgress"]
 }
 
 /** The machine after it was fed these pieces, one after the other. */
@@ -29,11 +34,19 @@ export const replay = (pieces: Iterable<Uint8Array>, options: ReplayOptions): Re
       offsetMinutes: options.offsetMinutes ?? 0,
       codeGeneration: options.codeGeneration
     },
-    metadata: options.metadata
+    metadata: options.metadata,
+    localInfile: options.file !== undefined,
+    onProgress: options.onProgress
   })
   for (const piece of pieces) {
     parser.feed(piece)
-    if (reply.consume(parser)) break
+    while (!reply.consume(parser) && reply.localInfile !== undefined) {
+      const upload = new LocalInfile.Upload(parser.sequence)
+      const parts = (options.file ?? []).map((part) => upload.part(part))
+      options.sent?.push(Buffer.concat([...parts, upload.end()]))
+      reply.uploaded(parser, upload)
+    }
+    if (reply.done) break
   }
   return reply
 }
