@@ -318,6 +318,7 @@ const decodingChoices: Required<Choices<DecodingOptions>> = {
   invalidDate: ["error", "null"],
   time: ["string", "Duration"],
   json: ["parsed", "text"],
+  geometry: ["wkb", "geojson"],
   bit1: ["bytes", "boolean"],
   tinyint1: ["number", "boolean"],
   set: ["string", "array"],

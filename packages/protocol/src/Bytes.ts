@@ -256,6 +256,12 @@ export class Writer {
     return this.u32(value - high * two32).u32(high)
   }
 
+  f32(value: number): this {
+    const at = this.grow(4)
+    this.buffer.writeFloatLE(value, at)
+    return this
+  }
+
   f64(value: number): this {
     const at = this.grow(8)
     this.buffer.writeDoubleLE(value, at)

@@ -12,7 +12,7 @@ import { ColumnType } from "../ColumnType.ts"
 import * as Packet from "../framing/Packet.ts"
 import { inCharset, typeOf, write } from "../value/BinaryValue.ts"
 import type { Charset } from "../value/Charset.ts"
-import { classify, type Parameter, ParameterError } from "../value/Parameter.ts"
+import { classify, isString, type Parameter, ParameterError } from "../value/Parameter.ts"
 import type { Zone } from "../value/Zone.ts"
 import type { QueryAttributes } from "./QueryAttributes.ts"
 
@@ -142,16 +142,9 @@ const textTypes: ReadonlySet<number> = new Set([ColumnType.VAR_STRING, ColumnTyp
 export const wouldConvert = (earlier: BoundTypes | undefined, parameters: ReadonlyArray<unknown>): boolean => {
   if (earlier === undefined) return false
   for (let index = 0; index < parameters.length; index++) {
-    const value = parameters[index]
     const type = earlier[index]
-    if (
-      type !== undefined &&
-      type !== ColumnType.NULL &&
-      !textTypes.has(type) &&
-      (typeof value === "string" || ArrayBuffer.isView(value))
-    ) {
+    if (type !== undefined && type !== ColumnType.NULL && !textTypes.has(type) && isString(parameters[index]))
       return true
-    }
   }
   return false
 }

@@ -10,6 +10,7 @@ import { binaryCollation, ColumnFlag, ColumnType } from "../ColumnType.ts"
 import type { Column } from "../reply/Column.ts"
 import * as Bit from "../value/Bit.ts"
 import { BadValue } from "../value/DecodeError.ts"
+import * as Geometry from "../value/Geometry.ts"
 import * as Integer from "../value/Integer.ts"
 import * as Json from "../value/Json.ts"
 import * as Real from "../value/Real.ts"
@@ -39,6 +40,8 @@ export interface DecodingOptions {
   readonly time?: "string" | "Duration" | undefined
   /** JSON. Default `parsed`; integers beyond 2^53 become `bigint`. */
   readonly json?: "parsed" | "text" | undefined
+  /** GEOMETRY. Default `wkb`: the number of the reference system in four bytes, then well-known binary. */
+  readonly geometry?: "wkb" | "geojson" | undefined
   /** BIT(1). Default `bytes`. */
   readonly bit1?: "bytes" | "boolean" | undefined
   /** TINYINT(1). Default `number`. */
@@ -183,7 +186,7 @@ export const forColumn = (column: Column, options: DecodingOptions, offsetMinute
     case ColumnType.VECTOR:
       return spans(Vector.floats)
     case ColumnType.GEOMETRY:
-      return bytes
+      return options.geometry === "geojson" ? spans(Geometry.geoJson) : bytes
     default:
       return stringOrBytes(column, options)
   }

@@ -8,7 +8,7 @@
 import type { Writer } from "../Bytes.ts"
 import { ColumnType } from "../ColumnType.ts"
 import { type Charset, unfit } from "./Charset.ts"
-import { type Parameter, ParameterError } from "./Parameter.ts"
+import { type CalendarDay, type Moment, type Parameter, ParameterError } from "./Parameter.ts"
 
 /** In the second byte of a type. */
 export const unsignedFlag = 0x8000
@@ -24,14 +24,18 @@ export const typeOf = (value: Parameter): number | undefined => {
       return value.unsigned ? ColumnType.LONGLONG | unsignedFlag : ColumnType.LONGLONG
     case "Double":
       return ColumnType.DOUBLE
+    case "Float":
+      return ColumnType.FLOAT
     case "Decimal":
       return ColumnType.NEWDECIMAL
     case "Text":
       return ColumnType.VAR_STRING
     case "Bytes":
       return ColumnType.BLOB
+    case "Date":
+      return ColumnType.DATE
     case "DateTime":
-      return ColumnType.DATETIME
+      return value.timestamp ? ColumnType.TIMESTAMP : ColumnType.DATETIME
     case "Time":
       return ColumnType.TIME
   }
@@ -49,6 +53,9 @@ export const write = (writer: Writer, value: Exclude<Parameter, { readonly _tag:
     case "Double":
       writer.f64(value.value)
       return
+    case "Float":
+      writer.f32(value.value)
+      return
     case "Decimal":
       writer.lengthEncodedText(value.digits)
       return
@@ -58,25 +65,23 @@ export const write = (writer: Writer, value: Exclude<Parameter, { readonly _tag:
     case "Bytes":
       writer.lengthEncodedBytes(value.value)
       return
+    case "Date":
+      return writeDay(writer, 4, value)
     case "DateTime":
-      return writeDateTime(writer, value.localMillis)
+      return writeDateTime(writer, value)
     case "Time":
       return writeTime(writer, value.micros)
   }
 }
 
-const writeDateTime = (writer: Writer, localMillis: number): void => {
-  const date = new Date(localMillis)
-  const millis = date.getUTCMilliseconds()
-  writer
-    .u8(millis === 0 ? 7 : 11)
-    .u16(date.getUTCFullYear())
-    .u8(date.getUTCMonth() + 1)
-    .u8(date.getUTCDate())
-    .u8(date.getUTCHours())
-    .u8(date.getUTCMinutes())
-    .u8(date.getUTCSeconds())
-  if (millis !== 0) writer.u32(millis * 1000)
+const writeDay = (writer: Writer, length: number, { day, month, year }: CalendarDay): void => {
+  writer.u8(length).u16(year).u8(month).u8(day)
+}
+
+const writeDateTime = (writer: Writer, moment: Moment): void => {
+  writeDay(writer, moment.micros === 0 ? 7 : 11, moment)
+  writer.u8(moment.hour).u8(moment.minute).u8(moment.second)
+  if (moment.micros !== 0) writer.u32(moment.micros)
 }
 
 const writeTime = (writer: Writer, value: bigint): void => {

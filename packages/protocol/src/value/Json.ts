@@ -1,5 +1,5 @@
 /**
- * JSON documents. Integers beyond 2^53 become `bigint` and lose no digit.
+ * JSON documents, both ways. Integers beyond 2^53 become `bigint` and lose no digit.
  *
  * @since 0.1.0
  */
@@ -30,4 +30,34 @@ export const parsed = (bytes: Buffer, start: number, end: number): unknown => {
   } catch (error) {
     throw new BadValue(error instanceof Error ? error.message : String(error))
   }
+}
+
+/** Leaves by an exception. */
+type Fail = (message: string) => never
+
+/** `JSON` as ECMAScript 2025 has it: numbers with more digits than a double can have. */
+const { rawJSON } = JSON as unknown as { readonly rawJSON: (text: string) => unknown }
+
+/**
+ * The text of a document. What JSON has no word for is a failure, but for properties that are `undefined`. Throws what
+ * `JSON.stringify` and the methods of the document throw.
+ */
+export const stringify = (value: unknown, fail: Fail): string => {
+  function exactly(this: unknown, key: string, replaced: unknown): unknown {
+    // Before a `toJSON` that somebody has given to every bigint.
+    const original = (this as Record<string, unknown>)[key]
+    if (typeof original === "bigint") return rawJSON(original.toString())
+    switch (typeof replaced) {
+      case "number":
+        return Number.isFinite(replaced) ? replaced : fail(`JSON cannot hold ${replaced}`)
+      case "function":
+      case "symbol":
+        return fail(`JSON cannot hold a ${typeof replaced}`)
+      case "undefined":
+        return Array.isArray(this) || key === "" ? fail("JSON cannot hold undefined") : undefined
+      default:
+        return replaced
+    }
+  }
+  return JSON.stringify(value, exactly)
 }

@@ -7,7 +7,7 @@
  * @since 0.1.0
  */
 import * as Result from "effect/Result"
-import { classify, type Parameter, ParameterError } from "./Parameter.ts"
+import { type CalendarDay, classify, type Moment, type Parameter, ParameterError } from "./Parameter.ts"
 import type * as Placeholders from "./Placeholders.ts"
 import type { Zone } from "./Zone.ts"
 
@@ -107,6 +107,7 @@ const literal = (value: Parameter, context: LiteralContext): string => {
     case "Integer":
       return value.value.toString()
     case "Double":
+    case "Float":
       return doubleLiteral(value.value)
     case "Decimal":
       return value.digits
@@ -114,8 +115,10 @@ const literal = (value: Parameter, context: LiteralContext): string => {
       return quote(value.value, context.sqlMode.noBackslashEscapes)
     case "Bytes":
       return `x'${Buffer.from(value.value.buffer, value.value.byteOffset, value.value.byteLength).toString("hex")}'`
+    case "Date":
+      return `'${day(value)}'`
     case "DateTime":
-      return dateTimeLiteral(value.localMillis)
+      return dateTimeLiteral(value)
     case "Time":
       return timeLiteral(value.micros)
   }
@@ -127,16 +130,20 @@ const doubleLiteral = (value: number): string => {
   return digits.includes("e") ? digits : `${digits}e0`
 }
 
-const dateTimeLiteral = (localMillis: number): string => {
-  const iso = new Date(localMillis).toISOString()
-  return `'${iso.slice(0, 10)} ${iso.slice(11, 23)}'`
+const two = (part: number): string => String(part).padStart(2, "0")
+
+const day = ({ day, month, year }: CalendarDay): string => `${String(year).padStart(4, "0")}-${two(month)}-${two(day)}`
+
+const dateTimeLiteral = (moment: Moment): string => {
+  const micros = String(moment.micros).padStart(6, "0")
+  const clock = `${two(moment.hour)}:${two(moment.minute)}:${two(moment.second)}`
+  return `'${day(moment)} ${clock}.${micros.endsWith("000") ? micros.slice(0, 3) : micros}'`
 }
 
 const timeLiteral = (micros: bigint): string => {
   const negative = micros < BigInt(0)
   const total = Number(negative ? -micros : micros)
   const seconds = Math.floor(total / 1_000_000)
-  const two = (part: number): string => String(part).padStart(2, "0")
   const clock = `${two(Math.floor(seconds / 3600))}:${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}`
   return `'${negative ? "-" : ""}${clock}.${String(total % 1_000_000).padStart(6, "0")}'`
 }

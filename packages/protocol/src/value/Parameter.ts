@@ -13,6 +13,7 @@
  * | `Date`, `DateTime` | DATETIME |
  * | `BigDecimal` | DECIMAL |
  * | `Duration` | TIME |
+ * | what a function of `MysqlTypes` made | its type |
  *
  * @since 0.1.0
  */
@@ -45,19 +46,91 @@ export type Parameter =
   | { readonly _tag: "Boolean"; readonly value: boolean }
   | { readonly _tag: "Integer"; readonly value: number | bigint; readonly unsigned: boolean }
   | { readonly _tag: "Double"; readonly value: number }
+  /** Rounded to 32 bits. */
+  | { readonly _tag: "Float"; readonly value: number }
   | { readonly _tag: "Decimal"; readonly digits: string }
   | { readonly _tag: "Text"; readonly value: string }
   | { readonly _tag: "Bytes"; readonly value: Uint8Array }
-  /** Milliseconds since the epoch, as if the session's time zone were UTC. */
-  | { readonly _tag: "DateTime"; readonly localMillis: number }
+  | ({ readonly _tag: "Date" } & CalendarDay)
+  | ({ readonly _tag: "DateTime" } & Moment)
   | { readonly _tag: "Time"; readonly micros: bigint }
 
+/**
+ * A day by its numbers: months and days may be 0, which no `Date` can say.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface CalendarDay {
+  readonly year: number
+  readonly month: number
+  readonly day: number
+}
+
+/**
+ * A time on a day, in the session's time zone.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Moment extends CalendarDay {
+  readonly hour: number
+  readonly minute: number
+  readonly second: number
+  readonly micros: number
+  /** It goes as TIMESTAMP; otherwise as DATETIME. */
+  readonly timestamp: boolean
+}
+
+/** Gives up on a value with a sentence that says what is wrong with it. */
+export type Fail = (message: string) => never
+
+/**
+ * A value together with the type that it is to be sent as. `MysqlTypes` makes them. Whether the value fits the type is
+ * found out when it is encoded, where a position for the error is known.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export class TypedParameter {
+  /** The type by its SQL name, e.g. `DECIMAL`. */
+  readonly type: string
+  readonly value: unknown
+  /** It travels as a string of characters or bytes, which servers convert to what they expect. */
+  readonly isString: boolean
+  /** The value in the form that encoders take, or no value: `fail` leaves by an exception. */
+  readonly classify: (fail: Fail, offsetMinutes: Zone) => Parameter
+
+  constructor(
+    type: string,
+    value: unknown,
+    isString: boolean,
+    classify: (fail: Fail, offsetMinutes: Zone) => Parameter
+  ) {
+    this.type = type
+    this.value = value
+    this.isString = isString
+    this.classify = classify
+  }
+}
+
+/**
+ * Whether a value travels as a string of characters or bytes.
+ *
+ * @since 0.1.0
+ * @category predicates
+ */
+export const isString = (value: unknown): boolean =>
+  typeof value === "string" || ArrayBuffer.isView(value) || (value instanceof TypedParameter && value.isString)
+
 const nullParameter: Parameter = { _tag: "Null" }
-const minI64 = -(BigInt(2) ** BigInt(63))
+export const minI64: bigint = -(BigInt(2) ** BigInt(63))
+/** One beyond the largest BIGINT. */
 const maxI64 = BigInt(2) ** BigInt(63)
-const maxU64 = BigInt(2) ** BigInt(64)
-const maxDecimalDigits = 65
-const tooManyDigits = `a DECIMAL has at most ${maxDecimalDigits} digits`
+/** One beyond the largest BIGINT UNSIGNED. */
+export const maxU64: bigint = BigInt(2) ** BigInt(64)
+export const maxDecimalDigits = 65
+export const tooManyDigits: string = `a DECIMAL has at most ${maxDecimalDigits} digits`
 /** 0000-01-01 and 9999-12-31T23:59:59.999 as milliseconds since the epoch. */
 const minMillis = -62_167_219_200_000
 const maxMillis = 253_402_300_799_999
@@ -69,14 +142,12 @@ const maxTimeMicros = BigInt((838 * 3600 + 59 * 60 + 59) * 1_000_000)
  * session's time zone: minutes ahead of UTC, or a named one.
  */
 export const classify = (value: unknown, parameter: number | string, offsetMinutes: Zone): Parameter => {
-  const fail = (message: string): never => {
+  const fail: Fail = (message) => {
     throw new ParameterError({ parameter, message: `Parameter ${parameter}: ${message}` })
   }
   switch (typeof value) {
     case "string":
-      return value.isWellFormed()
-        ? { _tag: "Text", value }
-        : fail("the string has a lone surrogate, which UTF-8 cannot represent")
+      return text(value, fail)
     case "number":
       if (Number.isSafeInteger(value) && !Object.is(value, -0)) return { _tag: "Integer", value, unsigned: false }
       return Number.isFinite(value) ? { _tag: "Double", value } : fail(`${value} is not a number of SQL`)
@@ -93,48 +164,76 @@ export const classify = (value: unknown, parameter: number | string, offsetMinut
   }
 }
 
-const integer = (value: bigint): Parameter | undefined => {
+export const text = (value: string, fail: Fail): Parameter =>
+  value.isWellFormed() ? { _tag: "Text", value } : fail("the string has a lone surrogate, which UTF-8 cannot represent")
+
+export const integer = (value: bigint): Parameter | undefined => {
   if (value >= minI64 && value < maxI64) return { _tag: "Integer", value, unsigned: false }
   if (value >= maxI64 && value < maxU64) return { _tag: "Integer", value, unsigned: true }
   const digits = value.toString()
   return digits.replace("-", "").length <= maxDecimalDigits ? { _tag: "Decimal", digits } : undefined
 }
 
-const object = (value: object, fail: (message: string) => never, offsetMinutes: Zone): Parameter => {
+const object = (value: object, fail: Fail, offsetMinutes: Zone): Parameter => {
   if (value instanceof Uint8Array) return { _tag: "Bytes", value }
-  if (value instanceof Date) return instant(value.getTime(), fail, offsetMinutes)
+  if (value instanceof Date) return instant(value.getTime(), fail, offsetMinutes, false)
   if (value instanceof Float32Array) return { _tag: "Bytes", value: littleEndian(value) }
   if (BigDecimal.isBigDecimal(value)) return { _tag: "Decimal", digits: plainDigits(value) ?? fail(tooManyDigits) }
-  if (DateTime.isDateTime(value)) return instant(value.epochMilliseconds, fail, offsetMinutes)
+  if (DateTime.isDateTime(value)) return instant(value.epochMilliseconds, fail, offsetMinutes, false)
   if (Duration.isDuration(value)) return time(value, fail)
+  if (value instanceof TypedParameter) return typed(value, fail, offsetMinutes)
   if (Array.isArray(value)) return fail("an array is not one value; give each element its own placeholder")
-  return fail("an object is not a value of SQL; pass its JSON text if that is meant")
+  return fail("an object is not a value of SQL; MysqlTypes.json sends one as JSON")
 }
 
-const instant = (epochMillis: number, fail: (message: string) => never, offsetMinutes: Zone): Parameter => {
+/** Values with code of their own (a `toJSON`, a getter) may throw anything. */
+const typed = (value: TypedParameter, fail: Fail, offsetMinutes: Zone): Parameter => {
+  try {
+    return value.classify((message) => fail(`${value.type}: ${message}`), offsetMinutes)
+  } catch (error) {
+    if (error instanceof ParameterError) throw error
+    return fail(`${value.type}: ${error instanceof Error ? error.message : "the value threw"}`)
+  }
+}
+
+export const instant = (epochMillis: number, fail: Fail, offsetMinutes: Zone, timestamp: boolean): Parameter => {
   if (Number.isNaN(epochMillis)) return fail("the Date is invalid")
   const localMillis = toLocal(offsetMinutes, Math.floor(epochMillis))
   if (localMillis < minMillis || localMillis > maxMillis) return fail("a DATETIME is between the years 0 and 9999")
-  return { _tag: "DateTime", localMillis }
+  const local = new Date(localMillis)
+  return {
+    _tag: "DateTime",
+    year: local.getUTCFullYear(),
+    month: local.getUTCMonth() + 1,
+    day: local.getUTCDate(),
+    hour: local.getUTCHours(),
+    minute: local.getUTCMinutes(),
+    second: local.getUTCSeconds(),
+    micros: local.getUTCMilliseconds() * 1000,
+    timestamp
+  }
 }
 
-const time = (duration: Duration.Duration, fail: (message: string) => never): Parameter => {
+export const time = (duration: Duration.Duration, fail: Fail): Parameter => {
   if (!Duration.isFinite(duration)) return fail("a TIME is not infinite")
   const nanos = Duration.toNanosUnsafe(duration)
   if (nanos % BigInt(1000) !== BigInt(0)) return fail("a TIME has whole microseconds")
-  const micros = nanos / BigInt(1000)
-  if (micros > maxTimeMicros || micros < -maxTimeMicros) return fail("a TIME is between -838:59:59 and 838:59:59")
-  return { _tag: "Time", micros }
+  return timeOfMicros(nanos / BigInt(1000), fail)
 }
 
-const littleEndian = (values: Float32Array): Uint8Array => {
+export const timeOfMicros = (micros: bigint, fail: Fail): Parameter =>
+  micros > maxTimeMicros || micros < -maxTimeMicros
+    ? fail("a TIME is between -838:59:59 and 838:59:59")
+    : { _tag: "Time", micros }
+
+export const littleEndian = (values: Float32Array): Uint8Array => {
   const bytes = Buffer.allocUnsafe(values.length * 4)
   for (let index = 0; index < values.length; index++) bytes.writeFloatLE(values[index]!, index * 4)
   return bytes
 }
 
 /** Digits without an exponent; `undefined` if they are too many. */
-const plainDigits = (value: BigDecimal.BigDecimal): string | undefined => {
+export const plainDigits = (value: BigDecimal.BigDecimal): string | undefined => {
   const negative = value.value < BigInt(0)
   const digits = (negative ? -value.value : value.value).toString()
   if (Math.max(digits.length, value.scale, digits.length - value.scale) > maxDecimalDigits) return undefined
