@@ -5,11 +5,16 @@
  * @since 0.1.0
  */
 import type { DecodingOptions } from "@effect-mysql/protocol/row/Decoding"
+import * as Charset from "@effect-mysql/protocol/value/Charset"
+import * as Zone from "@effect-mysql/protocol/value/Zone"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
+import * as checks from "./internal/configChecks.ts"
+import * as configUrl from "./internal/configUrl.ts"
 import type { Target } from "./internal/target.ts"
 import * as MysqlError from "./MysqlError.ts"
+import { Transport } from "./Transport.ts"
 
 /**
  * @since 0.1.0
@@ -39,7 +44,9 @@ export interface TlsOptions {
  * @category models
  */
 export interface MysqlConfig {
-  /** `mysql://` or `mariadb://`. Fields that are given beside it win. */
+  /**
+   * `mysql://` or `mariadb://`, see `fromUrl`. Fields that are given beside it win.
+   */
   readonly url?: Redacted.Redacted | undefined
   /** Default `localhost`. */
   readonly host?: string | undefined
@@ -47,6 +54,7 @@ export interface MysqlConfig {
   readonly port?: number | undefined
   /** A unix socket, in place of host and port. */
   readonly socketPath?: string | undefined
+  /** Default: the name of the operating system's user. */
   readonly username?: string | undefined
   /** The effect runs at every connect: rotating credentials. */
   readonly password?: Redacted.Redacted | Effect.Effect<Redacted.Redacted> | undefined
@@ -54,9 +62,20 @@ export interface MysqlConfig {
   readonly tls?: TlsOptions | undefined
   /** Over name resolution, TCP, TLS and login together. Default 10 s. */
   readonly connectTimeout?: Duration.Input | undefined
-  /** Collation of the session, by name. Default `utf8mb4_unicode_ci`. */
+  /** How long a line may be silent before TCP asks whether the other side is there. Default 1 min; `Infinity`: never. */
+  readonly keepAlive?: Duration.Input | undefined
+  /**
+   * In which character set statements go to the server and their literals are. Default `utf8mb4`, which has every
+   * character; a text that does not fit into another is a `ParameterError`. Results come as utf8mb4 in any case, but
+   * for literals under `binary`, which are bytes.
+   */
+  readonly charset?: "utf8mb4" | "utf8mb3" | "latin1" | "ascii" | "binary" | undefined
+  /** Collation of the session, by name. Default `utf8mb4_unicode_ci`, and the server's default for other sets. */
   readonly collation?: string | undefined
-  /** An offset: `Z` or `+02:00`. Also set as the session's `time_zone`. Default `Z`. */
+  /**
+   * An offset (`Z`, `+02:00`), or a name (`Europe/Berlin`) where the server has the time zone tables. Also set as the
+   * session's `time_zone`. Default `Z`. Where clocks are put back, a name makes one hour of the year ambiguous.
+   */
   readonly timezone?: string | undefined
   /** Default `true`; `server` leaves what the server has. */
   readonly autocommit?: boolean | "server" | undefined
@@ -64,6 +83,9 @@ export interface MysqlConfig {
   readonly sqlMode?: string | undefined
   /** Set at connect, and again after each reset. */
   readonly sessionVariables?: Readonly<Record<string, string | number>> | undefined
+  /** Statements that run at connect, and again after each reset, in the same flight as the rest of the set-up. */
+  readonly initSql?: string | ReadonlyArray<string> | undefined
+  /** Told to the server beside `_client_name`, `_client_version` and `_pid`, for whoever looks at its connections. */
   readonly connectAttributes?: Readonly<Record<string, string>> | undefined
   /** `false`: statements go as text, their values as literals; for proxies that refuse prepares. Default `true`. */
   readonly prepare?: boolean | undefined
@@ -97,12 +119,16 @@ export interface Resolved {
   readonly database: string | undefined
   readonly tls: TlsOptions
   readonly connectTimeout: Duration.Duration
-  readonly collation: string
+  readonly keepAlive: Duration.Duration
+  readonly charset: NonNullable<MysqlConfig["charset"]>
+  /** `undefined`: what the server takes for the character set. */
+  readonly collation: string | undefined
   readonly timezone: string
-  readonly offsetMinutes: number
+  readonly offsetMinutes: Zone.Zone
   readonly autocommit: boolean | "server"
   readonly sqlMode: string | undefined
   readonly sessionVariables: Readonly<Record<string, string | number>>
+  readonly initSql: ReadonlyArray<string>
   readonly connectAttributes: Readonly<Record<string, string>>
   readonly prepare: boolean
   readonly statementCacheSize: number
@@ -116,8 +142,56 @@ export interface Resolved {
 }
 
 const maxPort = 65_535
+const maxPacketLimit = 1024 * 1024 * 1024
 const defaultMaxPacketBytes = 64 * 1024 * 1024
 const defaultStatementCacheSize = 64
+const maxStatementCacheSize = 1_000_000
+
+/**
+ * What a URL says: `mysql://user:password@host:port/database?parameter=value`, every part but the host optional and
+ * percent-encoded, an IPv6 address in brackets. The parameters are `autocommit`, `cancellation`, `charset`, `collation`,
+ * `connectTimeout`, `foundRows`, `keepAlive`, `prepare`, `socketPath`, `statementCacheSize`, `statementTimeout`,
+ * `streamPauseLimit`, `timezone` and `tls` (a mode); durations are milliseconds or as in `30 seconds`. Any other one is
+ * an error.
+ *
+ * Fails with `ConfigurationError`.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const fromUrl = (url: Redacted.Redacted | string): Effect.Effect<MysqlConfig, MysqlError.MysqlError> =>
+  Effect.suspend(() => {
+    const faults: checks.Faults = []
+    const config = configUrl.parse(typeof url === "string" ? url : Redacted.value(url), faults)
+    return faults.length === 0 ? Effect.succeed(config) : invalid(faults)
+  })
+
+/**
+ * Two partial configurations as one: what `over` says wins, also where it says it in another way. A host takes the place
+ * of a socket and the other way round, and a character set that of a collation of another one.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const merge = (base: MysqlConfig, over: MysqlConfig): MysqlConfig => {
+  const given = defined(over)
+  const { charset, collation, host, port, socketPath, ...rest } = defined(base)
+  const otherWay = given.host !== undefined || given.port !== undefined
+  return {
+    ...rest,
+    ...(given.socketPath === undefined ? defined({ host, port }) : {}),
+    ...(otherWay ? {} : defined({ socketPath })),
+    ...(given.charset === undefined || given.charset === charset ? defined({ charset, collation }) : {}),
+    ...given
+  }
+}
+
+/** Fields that are `undefined` hide nothing. */
+const defined = (config: MysqlConfig): MysqlConfig =>
+  Object.fromEntries(Object.entries(config).filter(([, value]) => value !== undefined))
+
+const invalid = (faults: checks.Faults): Effect.Effect<never, MysqlError.MysqlError> =>
+  Effect.fail(MysqlError.make(new MysqlError.ConfigurationError({ faults })))
 
 /**
  * Fills in the defaults. Fails with all faults at once; secrets are in none of them.
@@ -126,79 +200,63 @@ const defaultStatementCacheSize = 64
  * @category constructors
  */
 export const resolve = (config: MysqlConfig): Effect.Effect<Resolved, MysqlError.MysqlError> =>
-  Effect.suspend(() => {
-    const faults: Array<string> = []
-    const merged = {
-      ...(config.url === undefined ? {} : fromUrl(Redacted.value(config.url), faults)),
-      ...defined(config)
-    }
-    const duration = (name: keyof MysqlConfig, input: Duration.Input | undefined): Duration.Duration | undefined => {
-      if (input === undefined) return undefined
-      const value = Duration.fromInput(input)
-      if (value._tag === "None" || Duration.isNegative(value.value)) {
-        faults.push(`${name} is not a duration`)
-        return undefined
-      }
-      return value.value
-    }
-    const port = merged.port ?? 3306
-    if (!Number.isInteger(port) || port < 1 || port > maxPort)
-      faults.push(`port ${port} is not between 1 and ${maxPort}`)
-    if (config.socketPath !== undefined && (config.host !== undefined || config.port !== undefined)) {
+  Effect.flatMap(Transport, ({ osUser }) => {
+    const faults: checks.Faults = []
+    const merged = merge(urlOf(config, faults), config)
+    checks.checkShape(merged, faults)
+    const port = checks.integer("port", merged.port, { min: 1, max: maxPort, otherwise: 3306 }, faults)
+    if (merged.socketPath !== undefined && (merged.host !== undefined || merged.port !== undefined)) {
       faults.push("socketPath and host or port exclude one another")
     }
-    const cacheSize = merged.statementCacheSize ?? defaultStatementCacheSize
-    if (!Number.isInteger(cacheSize) || cacheSize < 1) faults.push("statementCacheSize is not a positive integer")
-    const maxPacketBytes = merged.maxPacketBytes ?? defaultMaxPacketBytes
-    if (!Number.isInteger(maxPacketBytes) || maxPacketBytes < 1024) faults.push("maxPacketBytes is not at least 1024")
+    const statementCacheSize = checks.integer(
+      "statementCacheSize",
+      merged.statementCacheSize,
+      { min: 1, max: maxStatementCacheSize, otherwise: defaultStatementCacheSize },
+      faults
+    )
+    const maxPacketBytes = checks.integer(
+      "maxPacketBytes",
+      merged.maxPacketBytes,
+      { min: 1024, max: maxPacketLimit, otherwise: defaultMaxPacketBytes },
+      faults
+    )
     const tls: TlsOptions = merged.tls ?? { mode: "preferred" }
-    checkChoices("", merged, choices, faults)
-    if (!isTlsMode(tls.mode)) faults.push(`tls.mode ${JSON.stringify(tls.mode)} is none of ${tlsModes.join(", ")}`)
-    checkChoices("tls.", tls, tlsChoices, faults)
-    for (const name of Object.keys(tls)) if (!tlsOptions.has(name)) faults.push(`unknown option tls.${name}`)
-    checkChoices("decoding.", merged.decoding ?? {}, decodingChoices, faults)
-    for (const name of Object.keys(merged.decoding ?? {})) {
-      if (!Object.hasOwn(decodingChoices, name)) faults.push(`unknown option decoding.${name}`)
+    checks.checkTls(tls, faults)
+    checks.checkVariables(merged, faults)
+    const { charset, collation } = characters(merged, faults)
+    const initSql = checks.listOf(merged.initSql)
+    const sent = Charset.named(charset)
+    if (initSql.some((sql) => typeof sql === "string" && sent?.encode(sql) === undefined && sent !== undefined)) {
+      faults.push(`initSql has a character that the charset ${charset} cannot represent`)
     }
-    if ((tls.cert === undefined) !== (tls.key === undefined)) faults.push("tls.cert and tls.key go together")
-    const collation = merged.collation ?? "utf8mb4_unicode_ci"
-    if (!/^(utf8mb4_\w+|uca1400_\w+)$/.test(collation)) faults.push(`collation ${collation} is not one of utf8mb4`)
-    for (const name of Object.keys(merged.sessionVariables ?? {})) {
-      if (!/^\w+$/.test(name)) faults.push(`"${name}" is not the name of a session variable`)
-    }
-    const timezone = merged.timezone ?? "Z"
-    const offsetMinutes = offsetOf(timezone)
-    if (offsetMinutes === undefined) faults.push(`timezone ${timezone} is not an offset such as Z or +02:00`)
-    const connectTimeout = duration("connectTimeout", merged.connectTimeout)
-    const statementTimeout = duration("statementTimeout", merged.statementTimeout)
-    const streamPauseLimit = duration("streamPauseLimit", merged.streamPauseLimit)
-    for (const name of Object.keys(config)) if (!known.has(name)) faults.push(`unknown option ${name}`)
-    if (faults.length > 0) return Effect.fail(MysqlError.make(new MysqlError.ConfigurationError({ faults })))
-    const password = merged.password
-    return Effect.succeed<Resolved>({
+    const { offset, timezone } = zoneOf(merged.timezone, faults)
+    const connectTimeout = checks.duration("connectTimeout", merged.connectTimeout, faults)
+    const keepAlive = checks.duration("keepAlive", merged.keepAlive, faults)
+    const statementTimeout = checks.duration("statementTimeout", merged.statementTimeout, faults)
+    const streamPauseLimit = checks.duration("streamPauseLimit", merged.streamPauseLimit, faults)
+    if (faults.length > 0) return invalid(faults)
+    const password = merged.password ?? Redacted.make("")
+    const resolved: Omit<Resolved, "username"> = {
       target:
         merged.socketPath !== undefined
           ? { socketPath: merged.socketPath }
           : { host: merged.host ?? "localhost", port },
-      username: merged.username ?? "root",
-      password:
-        password === undefined
-          ? Effect.succeed(Redacted.make(""))
-          : Effect.isEffect(password)
-            ? password
-            : Effect.succeed(password),
+      password: Effect.isEffect(password) ? password : Effect.succeed(password),
       database: merged.database,
       tls,
       connectTimeout: connectTimeout ?? Duration.seconds(10),
+      keepAlive: keepAlive ?? Duration.minutes(1),
+      charset,
       collation,
-      timezone: timezone === "Z" ? "+00:00" : timezone,
-      offsetMinutes: offsetMinutes ?? 0,
+      timezone,
+      offsetMinutes: offset,
       autocommit: merged.autocommit ?? true,
       sqlMode: merged.sqlMode,
       sessionVariables: merged.sessionVariables ?? {},
+      initSql,
       connectAttributes: merged.connectAttributes ?? {},
       prepare: merged.prepare ?? true,
-      statementCacheSize: cacheSize,
+      statementCacheSize,
       multiStatements: merged.multiStatements ?? false,
       foundRows: merged.foundRows ?? false,
       maxPacketBytes,
@@ -206,164 +264,56 @@ export const resolve = (config: MysqlConfig): Effect.Effect<Resolved, MysqlError
       streamPauseLimit: streamPauseLimit ?? Duration.minutes(10),
       cancellation: merged.cancellation ?? "kill",
       decoding: merged.decoding ?? {}
-    })
+    }
+    return merged.username === undefined
+      ? Effect.map(osUser ?? Effect.succeed(unknownUser), (username) => ({ ...resolved, username }))
+      : Effect.succeed({ ...resolved, username: merged.username })
   })
 
-const options: ReadonlyArray<keyof MysqlConfig> = [
-  "url",
-  "host",
-  "port",
-  "socketPath",
-  "username",
-  "password",
-  "database",
-  "tls",
-  "connectTimeout",
-  "collation",
-  "timezone",
-  "autocommit",
-  "sqlMode",
-  "sessionVariables",
-  "connectAttributes",
-  "prepare",
-  "statementCacheSize",
-  "multiStatements",
-  "foundRows",
-  "maxPacketBytes",
-  "statementTimeout",
-  "streamPauseLimit",
-  "cancellation",
-  "decoding"
-]
+const unknownUser = "unknown"
 
-/** Options of the pool and of the client, which take this interface and add to it, are theirs to check. */
-const ofOthers: ReadonlyArray<string> = [
-  "minConnections",
-  "maxConnections",
-  "initialization",
-  "acquireTimeout",
-  "idleTimeout",
-  "maxLifetime",
-  "connectConcurrency",
-  "resetOnRelease",
-  "shutdownTimeout",
-  "poolName",
-  "spanAttributes",
-  "transformResultNames",
-  "transformQueryNames",
-  "transformJson"
-]
+const urlOf = ({ url }: MysqlConfig, faults: checks.Faults): MysqlConfig => {
+  if (url === undefined) return {}
+  if (Redacted.isRedacted(url)) return configUrl.parse(String(Redacted.value(url)), faults)
+  faults.push("url is not Redacted")
+  return {}
+}
 
-const known: ReadonlySet<string> = new Set<string>([...options, ...ofOthers])
+const defaultCollation = "utf8mb4_unicode_ci"
 
-/** Fields that are `undefined` do not hide those of the URL. */
-const defined = (config: MysqlConfig): MysqlConfig =>
-  Object.fromEntries(Object.entries(config).filter(([, value]) => value !== undefined))
+/** Collations are named for their character sets, but for MariaDB's newest, which go with every Unicode set. */
+const characters = (config: MysqlConfig, faults: checks.Faults): Pick<Resolved, "charset" | "collation"> => {
+  const { collation } = config
+  if (collation === undefined) {
+    const charset = config.charset ?? "utf8mb4"
+    return { charset, collation: charset === "utf8mb4" ? defaultCollation : undefined }
+  }
+  const match = /^(?:(utf8mb4|utf8mb3|latin1|ascii)_\w+|(binary)|uca1400_\w+)$/.exec(String(collation))
+  const implied = (match?.[1] ?? match?.[2]) as Resolved["charset"] | undefined
+  if (match === null) faults.push(`collation ${collation} is not one of utf8mb4, utf8mb3, latin1, ascii or binary`)
+  else if (config.charset !== undefined && implied !== undefined && implied !== config.charset) {
+    faults.push(`collation ${collation} is not one of the charset ${config.charset}`)
+  }
+  return { charset: config.charset ?? implied ?? "utf8mb4", collation }
+}
+
+const zoneOf = (
+  given: string | undefined,
+  faults: checks.Faults
+): { readonly timezone: string; readonly offset: Zone.Zone } => {
+  const utc = { timezone: "+00:00", offset: 0 }
+  if (given === undefined || given === "Z" || given === "UTC") return utc
+  const offset = offsetOf(given) ?? Zone.named(String(given))
+  if (offset !== undefined) return { timezone: given, offset }
+  faults.push(`timezone ${given} is neither an offset such as Z or +02:00 nor the name of a time zone`)
+  return utc
+}
 
 const offsetOf = (timezone: string): number | undefined => {
-  if (timezone === "Z") return 0
   const match = /^([+-])(\d{2}):(\d{2})$/.exec(timezone)
   if (match === null) return undefined
   const minutes = Number(match[2]) * 60 + Number(match[3])
   const offset = match[1] === "-" ? -minutes : minutes
   // MySQL takes offsets from -13:59 to +14:00.
   return Number(match[3]) > 59 || offset < -839 || offset > 840 ? undefined : offset
-}
-
-/** Query parameters of a URL: no others, since a URL often comes from where nobody checks it. */
-const urlParameters: Readonly<Record<string, (value: string) => MysqlConfig | undefined>> = {
-  tls: (value) => (isTlsMode(value) ? { tls: { mode: value } } : undefined),
-  timezone: (value) => ({ timezone: value }),
-  socketPath: (value) => ({ socketPath: value })
-}
-
-const tlsModes: ReadonlyArray<TlsOptions["mode"]> = [
-  "disabled",
-  "preferred",
-  "required",
-  "verify-ca",
-  "verify-identity"
-]
-
-const isTlsMode = (value: unknown): value is TlsOptions["mode"] => tlsModes.some((mode) => mode === value)
-
-type Choices<A> = { readonly [K in keyof A]?: ReadonlyArray<A[K]> }
-
-/** Options that have a few values: a typing error in one of them must not turn something off. */
-const choices: Choices<MysqlConfig> = {
-  autocommit: [true, false, "server"],
-  cancellation: ["kill", "close", "wait"],
-  prepare: [true, false],
-  multiStatements: [true, false],
-  foundRows: [true, false]
-}
-
-const tlsOptions: ReadonlySet<string> = new Set<keyof TlsOptions>([
-  "mode",
-  "ca",
-  "cert",
-  "key",
-  "passphrase",
-  "servername",
-  "minVersion"
-])
-
-const tlsChoices: Choices<TlsOptions> = { minVersion: ["TLSv1.2", "TLSv1.3"] }
-
-const decodingChoices: Required<Choices<DecodingOptions>> = {
-  bigint: ["auto", "bigint", "string"],
-  decimal: ["string", "BigDecimal"],
-  date: ["string", "Date"],
-  dateTime: ["Date", "string", "DateTime"],
-  invalidDate: ["error", "null"],
-  time: ["string", "Duration"],
-  json: ["parsed", "text"],
-  geometry: ["wkb", "geojson"],
-  bit1: ["bytes", "boolean"],
-  tinyint1: ["number", "boolean"],
-  set: ["string", "array"],
-  duplicateColumns: ["qualify", "error"]
-}
-
-const checkChoices = <A extends object>(prefix: string, given: A, allowed: Choices<A>, faults: Array<string>): void => {
-  for (const [name, values] of Object.entries<ReadonlyArray<unknown> | undefined>(allowed)) {
-    const value: unknown = given[name as keyof A]
-    if (value !== undefined && values?.includes(value) === false) {
-      faults.push(`${prefix}${name} ${JSON.stringify(value)} is none of ${values.join(", ")}`)
-    }
-  }
-}
-
-const fromUrl = (text: string, faults: Array<string>): MysqlConfig => {
-  let url: URL
-  try {
-    url = new URL(text)
-  } catch {
-    faults.push("url is not a URL")
-    return {}
-  }
-  if (url.protocol !== "mysql:" && url.protocol !== "mariadb:")
-    faults.push("url starts with neither mysql:// nor mariadb://")
-  const decoded = (part: string): string => {
-    try {
-      return decodeURIComponent(part)
-    } catch {
-      faults.push("url has a malformed percent-encoding")
-      return ""
-    }
-  }
-  const database = decoded(url.pathname.slice(1))
-  let config: MysqlConfig = {
-    ...(url.hostname === "" ? {} : { host: decoded(url.hostname).replace(/^\[(.*)\]$/, "$1") }),
-    ...(url.port === "" ? {} : { port: Number(url.port) }),
-    ...(url.username === "" ? {} : { username: decoded(url.username) }),
-    ...(url.password === "" ? {} : { password: Redacted.make(decoded(url.password)) }),
-    ...(database === "" ? {} : { database })
-  }
-  for (const [name, value] of url.searchParams) {
-    const parameter = Object.hasOwn(urlParameters, name) ? urlParameters[name]!(value) : undefined
-    if (parameter === undefined) faults.push(`url has an unknown parameter or value: ${name}`)
-    else config = { ...config, ...parameter }
-  }
-  return config
 }

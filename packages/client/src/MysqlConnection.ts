@@ -121,6 +121,8 @@ export interface Info {
   readonly host: string
   readonly authPlugin: string
   readonly tls: { readonly protocol: string; readonly cipher: string; readonly verified: boolean } | undefined
+  /** In which statements are sent; see the option of that name. */
+  readonly charset: string
   readonly collation: string
 }
 

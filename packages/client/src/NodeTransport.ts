@@ -7,6 +7,7 @@
  * @since 0.1.0
  */
 import * as NodeSocket from "@effect/platform-node/NodeSocket"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
@@ -14,25 +15,26 @@ import * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
 import type * as Socket from "effect/socket/Socket"
 import * as Net from "node:net"
+import * as Os from "node:os"
 import * as Tls from "node:tls"
 import { addressOf } from "./internal/target.ts"
 import type { TlsOptions } from "./MysqlConfig.ts"
 import * as MysqlError from "./MysqlError.ts"
 import type { Target, Transport, TransportConnection } from "./Transport.ts"
 
-const keepAliveDelayMillis = 60_000
+const defaultKeepAlive = Duration.minutes(1)
 
 const problemOf = (cause: unknown): string => (cause instanceof Error ? cause.message || cause.name : String(cause))
 
-const open = (target: Target): Net.Socket =>
+const open = (target: Target, keepAlive: Duration.Duration): Net.Socket =>
   "socketPath" in target
     ? Net.createConnection({ path: target.socketPath })
     : Net.createConnection({
         host: target.host,
         port: target.port,
         noDelay: true,
-        keepAlive: true,
-        keepAliveInitialDelay: keepAliveDelayMillis
+        keepAlive: Duration.isFinite(keepAlive),
+        keepAliveInitialDelay: Duration.toMillis(keepAlive)
       })
 
 const connected = (socket: Net.Socket, target: Target): Effect.Effect<void, MysqlError.MysqlError> =>
@@ -223,8 +225,16 @@ const drained = (socket: Net.Socket): Effect.Effect<void, MysqlError.MysqlError>
  * @category constructors
  */
 export const nodeTransport: Transport = {
-  connect: Effect.fnUntraced(function* (target) {
-    const socket = open(target)
+  osUser: Effect.sync(() => {
+    try {
+      return Os.userInfo().username
+    } catch {
+      // A container's user need not have a name.
+      return "unknown"
+    }
+  }),
+  connect: Effect.fnUntraced(function* (target, options) {
+    const socket = open(target, options?.keepAlive ?? defaultKeepAlive)
     // From its first moment on the socket belongs to the scope: whatever happens, it is closed.
     const connection = { current: undefined as NodeConnection | undefined }
     yield* Effect.addFinalizer(() => connection.current?.close ?? Effect.sync(() => socket.destroy()))

@@ -7,6 +7,7 @@
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
@@ -55,8 +56,22 @@ export interface TransportConnection {
  * @since 0.1.0
  * @category models
  */
+export interface ConnectOptions {
+  /** How long a line may be silent before it is probed; infinite: never. */
+  readonly keepAlive?: Duration.Duration | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
 export interface Transport {
-  readonly connect: (target: Target) => Effect.Effect<TransportConnection, MysqlError, Scope.Scope>
+  readonly connect: (
+    target: Target,
+    options?: ConnectOptions
+  ) => Effect.Effect<TransportConnection, MysqlError, Scope.Scope>
+  /** The name of the operating system's user, who logs in where the configuration names nobody. */
+  readonly osUser?: Effect.Effect<string> | undefined
 }
 
 /**

@@ -2,10 +2,14 @@
  * From what people write to a configuration with every default, or to all its faults at once.
  */
 import { describe, expect, it } from "@effect/vitest"
+import * as Zone from "@effect-mysql/protocol/value/Zone"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Redacted from "effect/Redacted"
+import { readFileSync } from "node:fs"
+import { userInfo } from "node:os"
+import { version } from "../src/internal/version.ts"
 import * as MysqlConfig from "../src/MysqlConfig.ts"
 import { reasonOf } from "./support/script.ts"
 
@@ -28,16 +32,19 @@ describe("defaults", () => {
       const { password, ...resolved } = yield* MysqlConfig.resolve({})
       expect(resolved).toEqual({
         target: { host: "localhost", port: 3306 },
-        username: "root",
+        username: userInfo().username,
         database: undefined,
         tls: { mode: "preferred" },
         connectTimeout: Duration.seconds(10),
+        keepAlive: Duration.minutes(1),
+        charset: "utf8mb4",
         collation: "utf8mb4_unicode_ci",
         timezone: "+00:00",
         offsetMinutes: 0,
         autocommit: true,
         sqlMode: undefined,
         sessionVariables: {},
+        initSql: [],
         connectAttributes: {},
         prepare: true,
         statementCacheSize: 64,
@@ -63,7 +70,10 @@ describe("defaults", () => {
 
 describe("a URL", () => {
   const urls: ReadonlyArray<readonly [text: string, expected: object]> = [
-    ["mysql://localhost", { target: { host: "localhost", port: 3306 }, username: "root", database: undefined }],
+    [
+      "mysql://localhost",
+      { target: { host: "localhost", port: 3306 }, username: userInfo().username, database: undefined }
+    ],
     [
       "mariadb://ann:secret@db.example:3307/shop",
       { target: { host: "db.example", port: 3307 }, username: "ann", database: "shop" }
@@ -72,7 +82,25 @@ describe("a URL", () => {
     ["mysql://[::1]:3308/", { target: { host: "::1", port: 3308 }, database: undefined }],
     ["mysql://h?tls=verify-identity", { tls: { mode: "verify-identity" } }],
     ["mysql://h?timezone=%2B02:00", { timezone: "+02:00", offsetMinutes: 120 }],
-    ["mysql:///shop?socketPath=/run/mysqld/mysqld.sock", { target: { socketPath: "/run/mysqld/mysqld.sock" } }]
+    ["mysql:///shop?socketPath=/run/mysqld/mysqld.sock", { target: { socketPath: "/run/mysqld/mysqld.sock" } }],
+    ["mysql://h?charset=latin1&collation=latin1_german1_ci", { charset: "latin1", collation: "latin1_german1_ci" }],
+    ["mysql://h?collation=utf8mb3_bin", { charset: "utf8mb3", collation: "utf8mb3_bin" }],
+    [
+      "mysql://h?connectTimeout=500&keepAlive=30%20seconds",
+      { connectTimeout: Duration.millis(500), keepAlive: Duration.seconds(30) }
+    ],
+    [
+      "mysql://h?autocommit=server&prepare=false&foundRows=true",
+      { autocommit: "server", prepare: false, foundRows: true }
+    ],
+    [
+      "mysql://h?autocommit=false&statementCacheSize=5&cancellation=wait",
+      { autocommit: false, statementCacheSize: 5, cancellation: "wait" }
+    ],
+    [
+      "mysql://h?statementTimeout=1000&streamPauseLimit=1%20minute",
+      { statementTimeout: Duration.seconds(1), streamPauseLimit: Duration.minutes(1) }
+    ]
   ]
 
   it.effect.each(urls)("%s", ([text, expected]) =>
@@ -116,7 +144,13 @@ describe("a URL", () => {
     ["mysql://h?multiStatements=true", "url has an unknown parameter or value: multiStatements"],
     ["mysql://h?tls=yes", "url has an unknown parameter or value: tls"],
     ["mysql://h?__proto__=1", "url has an unknown parameter or value: __proto__"],
-    ["mysql://h?timezone=Mars", "timezone Mars is not an offset such as Z or +02:00"],
+    ["mysql://h?host=evil", "url has an unknown parameter or value: host"],
+    ["mysql://h?tls=required&tls=disabled", "url has the parameter tls twice"],
+    ["mysql://h?prepare=0", "url has an unknown parameter or value: prepare"],
+    ["mysql://h?charset=gbk", "url has an unknown parameter or value: charset"],
+    ["mysql://h?connectTimeout=soon", "connectTimeout is not a duration"],
+    ["mysql://u:pa%23ss@h/d#x", "url has a fragment: a # in a part of it is written %23"],
+    ["mysql://h?timezone=Mars", "timezone Mars is neither an offset such as Z or +02:00 nor the name of a time zone"],
     ["mysql://h:0/d", "port 0 is not between 1 and 65535"]
   ]
 
@@ -139,8 +173,9 @@ describe("time zones", () => {
     ["-14:00", undefined],
     ["+02:60", undefined],
     ["+2:00", undefined],
+    ["UTC", 0],
     ["local", undefined],
-    ["Europe/Berlin", undefined]
+    ["Europe/Atlantis", undefined]
   ]
 
   it.effect.each(zones)("%s is %s minutes ahead of UTC", ([timezone, offsetMinutes]) =>
@@ -157,16 +192,61 @@ describe("faults", () => {
     [{ port: 33.5 }, "port 33.5 is not between 1 and 65535"],
     [{ socketPath: "/s", host: "h" }, "socketPath and host or port exclude one another"],
     [{ socketPath: "/s", port: 1 }, "socketPath and host or port exclude one another"],
-    [{ statementCacheSize: 0 }, "statementCacheSize is not a positive integer"],
-    [{ maxPacketBytes: 10 }, "maxPacketBytes is not at least 1024"],
-    [{ collation: "latin1_swedish_ci" }, "collation latin1_swedish_ci is not one of utf8mb4"],
-    [{ collation: "utf8mb4_bin; DROP" }, "collation utf8mb4_bin; DROP is not one of utf8mb4"],
+    [{ statementCacheSize: 0 }, "statementCacheSize 0 is not between 1 and 1000000"],
+    [{ maxPacketBytes: 10 }, "maxPacketBytes 10 is not between 1024 and 1073741824"],
+    [
+      { collation: "gbk_chinese_ci" },
+      "collation gbk_chinese_ci is not one of utf8mb4, utf8mb3, latin1, ascii or binary"
+    ],
+    [
+      { collation: "utf8mb4_bin; DROP" },
+      "collation utf8mb4_bin; DROP is not one of utf8mb4, utf8mb3, latin1, ascii or binary"
+    ],
+    [
+      { charset: "utf8mb4", collation: "latin1_swedish_ci" },
+      "collation latin1_swedish_ci is not one of the charset utf8mb4"
+    ],
+    [{ charset: "gbk" }, `charset "gbk" is none of utf8mb4, utf8mb3, latin1, ascii, binary`],
+    [
+      { charset: "latin1", initSql: "SET @x = '日'" },
+      "initSql has a character that the charset latin1 cannot represent"
+    ],
+    [{ initSql: ["SET @x = 1", ""] }, "initSql is not SQL"],
+    [{ url: "mysql://u:secret@h" }, "url is not Redacted"],
+    [{ password: "secret" }, "password is neither Redacted nor an effect"],
+    [{ host: 5 }, "host is not a string"],
+    [{ username: "a\0b" }, "username has a NUL"],
+    [{ connectAttributes: { a: 1 } }, "connectAttributes.a is not a string"],
+    [{ keepAlive: "often" }, "keepAlive is not a duration"],
+    [{ port: [] }, "port of this type is not between 1 and 65535"],
+    [{ prepare: null }, "prepare of this type is none of true, false"],
+    [{ sessionVariables: { time_zone: "+01:00" } }, "sessionVariables.time_zone is set by the option timezone"],
+    [
+      { sessionVariables: { Character_Set_Client: "gbk" } },
+      "sessionVariables.Character_Set_Client is set by the option charset"
+    ],
+    [
+      { autocommit: false, sessionVariables: { autocommit: 1 } },
+      "sessionVariables.autocommit and autocommit exclude one another"
+    ],
+    [
+      { sqlMode: "", sessionVariables: { sql_mode: "ANSI" } },
+      "sessionVariables.sql_mode and sqlMode exclude one another"
+    ],
+    [
+      { sessionVariables: { wait_timeout: Number.NaN } },
+      "sessionVariables.wait_timeout is neither a string nor a number"
+    ],
     [{ sessionVariables: { "a = 1, b": 1 } }, `"a = 1, b" is not the name of a session variable`],
     [{ connectTimeout: "soon" }, "connectTimeout is not a duration"],
     [{ connectTimeout: -1 }, "connectTimeout is not a duration"],
     [{ statementTimeout: "later" }, "statementTimeout is not a duration"],
     [{ streamPauseLimit: "never" }, "streamPauseLimit is not a duration"],
     [{ tls: { mode: "required", cert: "c" } }, "tls.cert and tls.key go together"],
+    [{ tls: { mode: "required", passphrase: Redacted.make("p") } }, "tls.passphrase is of no use without tls.key"],
+    [{ tls: { mode: "required", cert: "c", key: "k" } }, "tls.key is not Redacted"],
+    [{ tls: { mode: "required", ca: 5 } }, "tls.ca is neither text nor bytes"],
+    [{ tls: { mode: "disabled", ca: "c" } }, "tls.mode disabled and tls.ca exclude one another"],
     [{ hots: "h" }, "unknown option hots"],
     // A typing error in one of these must not weaken what was asked for.
     [
@@ -203,7 +283,7 @@ describe("faults", () => {
       const config = untyped({
         ...url(`http://ann:${secret}@h?${secret}x=1&tls=${secret}`),
         password: Redacted.make(secret),
-        tls: { mode: "required", passphrase: Redacted.make(secret) },
+        tls: { mode: "required", key: Redacted.make(secret), passphrase: Redacted.make(secret) },
         port: -1
       })
       const exit = yield* Effect.exit(MysqlConfig.resolve(config))
@@ -221,6 +301,75 @@ describe("faults", () => {
       expect(yield* faultsOf(untyped({ maxConnections: 3, poolName: "p", transformJson: true }))).toEqual([])
     })
   )
+})
+
+describe("a named time zone", () => {
+  it.effect("stays a name for the server, and gives dates their offset here", () =>
+    Effect.gen(function* () {
+      const { offsetMinutes, timezone } = yield* MysqlConfig.resolve({ timezone: "Europe/Berlin" })
+      expect(timezone).toBe("Europe/Berlin")
+      expect(Zone.toLocal(offsetMinutes, Date.UTC(2026, 6, 1))).toBe(Date.UTC(2026, 6, 1, 2))
+    })
+  )
+})
+
+describe("two configurations", () => {
+  const merged: ReadonlyArray<readonly [base: object, over: object, result: object]> = [
+    [{ host: "a", port: 1 }, { host: "b" }, { host: "b", port: 1 }],
+    [{ host: "a", port: 1 }, { socketPath: "/s" }, { socketPath: "/s" }],
+    [{ socketPath: "/s" }, { host: "b" }, { host: "b" }],
+    [{ socketPath: "/s" }, { port: 2 }, { port: 2 }],
+    [{ socketPath: "/s" }, { host: undefined, database: "d" }, { socketPath: "/s", database: "d" }],
+    [{ charset: "latin1", collation: "latin1_bin" }, { charset: "utf8mb4" }, { charset: "utf8mb4" }],
+    [
+      { charset: "latin1", collation: "latin1_bin" },
+      { charset: "latin1" },
+      { charset: "latin1", collation: "latin1_bin" }
+    ],
+    [
+      { username: "ann", tls: { mode: "required" } },
+      { tls: { mode: "verify-ca" } },
+      { username: "ann", tls: { mode: "verify-ca" } }
+    ]
+  ]
+
+  it.effect.each(merged)("%j under %j are %j", ([base, over, result]) =>
+    Effect.sync(() => expect(MysqlConfig.merge(untyped(base), untyped(over))).toEqual(result))
+  )
+
+  it.effect("are one where a URL says what another field says in another way", () =>
+    Effect.gen(function* () {
+      const socket = yield* MysqlConfig.resolve({ ...url("mysql://h:1/d"), socketPath: "/s" })
+      expect(socket).toMatchObject({ target: { socketPath: "/s" }, database: "d" })
+      const host = yield* MysqlConfig.resolve({ ...url("mysql:///d?socketPath=/s"), host: "h" })
+      expect(host).toMatchObject({ target: { host: "h", port: 3306 }, database: "d" })
+    })
+  )
+})
+
+describe("what a URL says", () => {
+  it.effect("can be had by itself", () =>
+    Effect.gen(function* () {
+      const config = yield* MysqlConfig.fromUrl("mysql://ann:p%20w@h:1/d?timezone=Z")
+      expect({ ...config, password: undefined }).toEqual({
+        host: "h",
+        port: 1,
+        username: "ann",
+        database: "d",
+        timezone: "Z",
+        password: undefined
+      })
+      expect(Redacted.value(config.password as Redacted.Redacted)).toBe("p w")
+      const exit = yield* Effect.exit(MysqlConfig.fromUrl(Redacted.make("mysql://h?x=1&y=2")))
+      expect(reasonOf(exit)).toMatchObject({ _tag: "ConfigurationError", faults: { length: 2 } })
+    })
+  )
+})
+
+describe("the version that servers are told", () => {
+  it("is that of the package", () => {
+    expect(version).toBe(JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")).version)
+  })
 })
 
 describe("the password", () => {

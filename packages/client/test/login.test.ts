@@ -202,6 +202,7 @@ const spoiled: ReadonlyArray<Spoiled> = [
         yield* line.send(wire.packets([wire.ok()], 2))
         yield* line.reply(wire.err(1273, "Unknown collation", "HY000"))
         yield* line.reply(wire.ok())
+        yield* line.reply(...wire.texts("@@max_allowed_packet", ["1048576"]))
         yield* line.reply(...wire.texts("@@server_uuid", ["x"]))
       }),
     reason: { _tag: "ServerError", errno: 1273, sql: expect.stringContaining("SET NAMES") }
@@ -398,6 +399,7 @@ describe("a session", () => {
           yield* line.send(wire.packets([wire.ok()], 2))
           yield* line.reply(wire.ok())
           yield* line.reply(wire.ok())
+          yield* line.reply(wire.err(1193, "Unknown system variable 'max_allowed_packet'"))
           yield* line.reply(wire.err(1193, "Unknown system variable 'server_uuid'"))
         })
       const connection = yield* Effect.provideService(MysqlConnection.make({}), Transport, inMemory(nameless))

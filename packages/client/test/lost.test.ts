@@ -14,7 +14,7 @@ import type { MysqlConfig } from "../src/MysqlConfig.ts"
 import * as MysqlConnection from "../src/MysqlConnection.ts"
 import { Transport, type TransportConnection } from "../src/Transport.ts"
 import { commandOf, inMemory, type Line, listen, logIn, reasonOf, type Script } from "./support/script.ts"
-import { awaitRunning, connect, scalar } from "./support/servers.ts"
+import { awaitRunning, connect } from "./support/servers.ts"
 import * as wire from "./support/wire.ts"
 
 const fork = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.forkChild(effect, { startImmediately: true })
@@ -255,18 +255,6 @@ for (const server of SharedServers.all) {
         const reason = reasonOf(yield* Effect.exit(connection.query("SELECT 1")))
         expect(reason).toMatchObject(lost("notSent"))
         if (connection.info.product === "mysql") expect(reason?.message).toContain("inactivity")
-      }).pipe(Effect.provide(server.layer))
-    )
-
-    it.live("because a statement is too long for it says so or breaks the line", () =>
-      Effect.gen(function* () {
-        const connection = yield* connect()
-        const limit = Number(yield* scalar(connection, "SELECT @@max_allowed_packet"))
-        const exit = yield* Effect.exit(connection.query(`SELECT '${"x".repeat(limit + 1)}'`))
-        const reason = reasonOf(exit)
-        expect(["ServerError", "ConnectionLost"]).toContain(reason?._tag)
-        if (reason?._tag === "ServerError") expect(reason.errno).toBe(1153)
-        expect(Exit.isFailure(yield* Effect.exit(connection.query("SELECT 1")))).toBe(true)
       }).pipe(Effect.provide(server.layer))
     )
   })

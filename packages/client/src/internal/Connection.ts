@@ -191,14 +191,14 @@ export class Connection implements Public.ReservedConnection {
 
   get reset(): Effect.Effect<void, MysqlError.MysqlError> {
     return Effect.suspend(() => {
-      const { config, exchange, session, statements } = this.core
+      const { config, exchange, statements } = this.core
       // Whatever the server told of the database: somebody may have told it not to.
       const back = config.database === undefined ? [] : [Command.initDatabase(config.database)]
       // MySQL's reset falls back to the server's global settings, so the session is set up again in the same flight.
-      const setUp = login.setUpStatements(config, session.greeting.product).slice(0, -1)
-      const flight = [Command.resetConnection, ...back, ...setUp.map(Command.query)]
+      const setUp = login.setUpCommands(config)
+      const flight = [Command.resetConnection, ...back, ...setUp]
       statements.forgetPrepared()
-      const sql = setUp.join(";")
+      const sql = login.setUpStatements(config).join(";")
       const database =
         config.database === undefined
           ? this.execution.asking(flight, "SELECT DATABASE()", sql)

@@ -4,6 +4,7 @@
  */
 import * as Command from "@effect-mysql/protocol/command/Command"
 import type { ReplyOptions } from "@effect-mysql/protocol/reply/Reply"
+import * as Charset from "@effect-mysql/protocol/value/Charset"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -51,7 +52,9 @@ export const open = (config: Resolved, canceller: Canceller): Effect.Effect<Core
         parser: session.parser,
         capabilities: session.capabilities,
         status: session.status,
-        database: config.database,
+        database: session.database,
+        charset: Charset.named(config.charset),
+        maxAllowedPacket: session.maxAllowedPacket,
         cancellation: config.cancellation,
         kill: (request) => canceller.kill(config, session, request),
         runFork,
@@ -110,6 +113,7 @@ const describe = (config: Resolved, session: login.Session): Info => {
     host: addressOf(transport.target),
     authPlugin: session.authPlugin,
     tls: transport.tls === undefined ? undefined : { ...transport.tls, verified: transport.secure === "verified" },
-    collation: config.collation
+    charset: config.charset,
+    collation: session.collation
   }
 }

@@ -16,6 +16,8 @@ export interface EntryOptions {
   /** All replies, where there are more than that one. */
   readonly replies?: Array<Reply> | undefined
   readonly frames?: number | undefined
+  /** Payload of the longest packet, where there are several commands. */
+  readonly packetBytes?: number | undefined
   readonly owner?: Owner | undefined
   readonly exclusive?: boolean | undefined
   readonly killable?: boolean | undefined
@@ -35,6 +37,8 @@ export class Entry {
   readonly reply: Reply
   /** Frames of the command that `reply` answers: its sequence numbers go on from there. */
   readonly frames: number
+  /** Payload of its longest packet: the server takes no more than it has said. */
+  readonly packetBytes: number
   readonly owner: Owner | undefined
   /** A stream: nothing is written behind it, so that it can be stopped. */
   readonly exclusive: boolean
@@ -59,6 +63,7 @@ export class Entry {
     this.replies = options.replies ?? [options.reply]
     this.reply = options.reply
     this.frames = options.frames ?? Packet.frameCountOf(options.bytes)
+    this.packetBytes = options.packetBytes ?? options.bytes.length - 4 * this.frames
     this.owner = options.owner
     this.exclusive = options.exclusive ?? false
     this.killable = options.killable ?? true

@@ -18,6 +18,7 @@ import type { Parser } from "@effect-mysql/protocol/framing/Packet"
 import { ProtocolError } from "@effect-mysql/protocol/ProtocolError"
 import { Reply } from "@effect-mysql/protocol/reply/Reply"
 import { ServerStatus } from "@effect-mysql/protocol/ServerStatus"
+import * as Charset from "@effect-mysql/protocol/value/Charset"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -49,6 +50,9 @@ export interface ExchangeOptions {
   readonly capabilities: Capabilities
   readonly status: number
   readonly database: string | undefined
+  readonly charset: Charset.Charset | undefined
+  /** A packet of this many bytes, or more, makes the server cut the line. */
+  readonly maxAllowedPacket: number
   readonly cancellation: "kill" | "close" | "wait"
   /** Stops what runs on the server's side of this connection, and ends when that is confirmed. */
   readonly kill: (request: KillRequest) => Effect.Effect<void, MysqlError.MysqlError>
@@ -70,6 +74,8 @@ const killInterval = Duration.millis(100)
 export class Exchange {
   status: number
   database: string | undefined
+  /** In which the server takes statements now; `undefined` for UTF-8. */
+  charset: Charset.Charset | undefined
   /** Something beyond rows may have changed in the session, as the server's tracking tells. */
   stateChanged = false
   lost: MysqlError.MysqlError | undefined = undefined
@@ -96,6 +102,7 @@ export class Exchange {
     this.options = options
     this.status = options.status
     this.database = options.database
+    this.charset = options.charset
     this.outbox = new Outbox(
       (bytes) => options.transport.write(bytes),
       (error) => this.lose(error ?? lostLine("the write ended without a result"))
@@ -282,6 +289,13 @@ export class Exchange {
       entry.state = "done"
       return
     }
+    const { maxAllowedPacket } = this.options
+    if (entry.packetBytes >= maxAllowedPacket) {
+      entry.failure = failures.tooLong(entry.packetBytes, maxAllowedPacket)
+      entry.state = "done"
+      entry.settled?.(false)
+      return
+    }
     const ahead = this.waiting.some((waiter) =>
       waiter._tag === "reservation" ? entry.owner === undefined : waiter.entry.owner === entry.owner
     )
@@ -425,6 +439,7 @@ export class Exchange {
     if (reply.ok !== undefined) this.status = reply.ok.status
     if (reply.stateChanged) this.stateChanged = true
     if (reply.database !== undefined) this.database = reply.database
+    if (reply.charset !== undefined) this.charset = Charset.named(reply.charset)
   }
 
   /** After an ERR in a transaction only the server knows whether it lives, and errors carry no status: a ping asks. */

@@ -101,21 +101,22 @@ export class Execution {
 
   /** Switched on, used and switched off in one piece. */
   private asSeveral(entry: Entry): Entry {
-    const { bytes, frames, killable, owner, reply, sql } = entry
+    const { bytes, frames, killable, owner, packetBytes, reply, sql } = entry
     return makeEntry({
       bytes: Buffer.concat([Command.setMultiStatements(true), bytes, Command.setMultiStatements(false)]),
       replies: [this.plainReply(), reply, this.plainReply()],
       reply,
       frames,
+      packetBytes,
       killable,
       owner,
       sql
     })
   }
 
-  /** Commands that answer OK and nothing else, sent in one piece. */
+  /** Commands that answer OK, or rows that nobody wants, sent in one piece. */
   plain(commands: ReadonlyArray<Buffer>, sql: string = ""): Effect.Effect<void, MysqlError.MysqlError> {
-    return this.flight(commands, () => commands.map(() => this.plainReply()), sql, succeeded)
+    return this.flight(commands, sql, succeeded)
   }
 
   /** The same with a query at the end: ends with the first value of its first row. */
@@ -124,25 +125,19 @@ export class Execution {
     question: string,
     sql: string
   ): Effect.Effect<unknown, MysqlError.MysqlError> {
-    return this.flight(
-      [...commands, Command.query(question)],
-      () => [...commands.map(() => this.plainReply()), this.reply("query", undefined, this.core.rows.array)],
-      sql,
-      (entry) => {
-        const rows = entry.replies.at(-1)!.results[0]?.rows as ReadonlyArray<ReadonlyArray<unknown>> | undefined
-        return Effect.as(succeeded(entry), rows?.[0]?.[0])
-      }
-    )
+    return this.flight([...commands, Command.query(question)], sql, (entry) => {
+      const rows = entry.replies.at(-1)!.results[0]?.rows as ReadonlyArray<ReadonlyArray<unknown>> | undefined
+      return Effect.as(succeeded(entry), rows?.[0]?.[0])
+    })
   }
 
   private flight<A>(
     commands: ReadonlyArray<Buffer>,
-    expected: () => Array<Reply>,
     sql: string,
     finish: Finish<A>
   ): Effect.Effect<A, MysqlError.MysqlError> {
     return Effect.suspend(() => {
-      const replies = expected()
+      const replies = commands.map((command) => (isQuery(command) ? this.queryReply() : this.plainReply()))
       const entry = makeEntry({
         bytes: commands.length === 1 ? commands[0]! : Buffer.concat(commands),
         reply: replies[0]!,
@@ -174,14 +169,16 @@ export class Execution {
     exclusive: boolean
   ): Result.Result<Entry, MysqlError.MysqlError> {
     let bytes: Buffer
-    if (params.length === 0) {
+    if (params.length === 0 && this.core.exchange.charset === undefined) {
       bytes = statement.asCommand
     } else {
       const { sqlMode } = this
       const { offsetMinutes } = this.core.config
       const text = Literal.interpolate(statement.templateFor(sqlMode), params, { sqlMode, offsetMinutes })
       if (Result.isFailure(text)) return Result.fail(failures.parameter(text.failure))
-      bytes = Command.query(text.success)
+      const sent = this.inCharset(text.success)
+      if (Result.isFailure(sent)) return Result.fail(sent.failure)
+      bytes = Command.query(sent.success)
     }
     if (!statement.plain) this.core.touched = true
     return Result.succeed(
@@ -286,7 +283,14 @@ export class Execution {
     const arity = Literal.checkArity(placeholders, params.length)
     if (arity !== undefined) return failures.parameter(arity)
     const { offsetMinutes } = this.core.config
-    const encoded = Execute.encode({ statementId: 0, parameters: params, boundTypes: undefined, offsetMinutes })
+    const { charset } = this.core.exchange
+    const encoded = Execute.encode({
+      statementId: 0,
+      parameters: params,
+      boundTypes: undefined,
+      offsetMinutes,
+      charset
+    })
     return Result.isFailure(encoded) ? failures.parameter(encoded.failure) : undefined
   }
 
@@ -323,7 +327,8 @@ export class Execution {
       statementId: prepared.id,
       parameters: params,
       boundTypes: prepared.pending === 0 ? prepared.boundTypes : undefined,
-      offsetMinutes: this.core.config.offsetMinutes
+      offsetMinutes: this.core.config.offsetMinutes,
+      charset: this.core.exchange.charset
     })
     if (Result.isFailure(encoded)) return Result.fail(failures.parameter(encoded.failure))
     const { boundTypes, bytes } = encoded.success
@@ -354,9 +359,11 @@ export class Execution {
   }
 
   prepareStatement(statement: Statement): Effect.Effect<void, MysqlError.MysqlError> {
+    const text = this.inCharset(statement.sql)
+    if (Result.isFailure(text)) return Effect.fail(text.failure)
     const reply = this.reply("prepare", undefined, this.core.rows.array)
     const entry: Entry = makeEntry({
-      bytes: Command.prepare(statement.sql),
+      bytes: Command.prepare(text.success),
       reply,
       owner: this.owner,
       sql: statement.sql,
@@ -390,6 +397,18 @@ export class Execution {
 
   private reply(command: ReplyOptions["command"], statement: Statement | undefined, rows: Rows): Reply {
     return new Reply(new ReplyTo(command, this.core.session.capabilities, rows, statement))
+  }
+
+  /** A text as it is sent: as it is where the session is in UTF-8. */
+  inCharset(text: string): Result.Result<string | Uint8Array, MysqlError.MysqlError> {
+    const { charset } = this.core.exchange
+    if (charset === undefined) return Result.succeed(text)
+    const bytes = charset.encode(text)
+    return bytes === undefined ? Result.fail(failures.unfit(charset)) : Result.succeed(bytes)
+  }
+
+  private queryReply(): Reply {
+    return this.reply("query", undefined, this.core.rows.array)
   }
 
   private plainReply(): Reply {
@@ -518,6 +537,9 @@ const learn = (statement: Statement, protocol: Protocol, rows: Rows, metadata: M
   statement.forgetColumns(protocol)
   statement.remember(protocol, rows, metadata)
 }
+
+/** COM_QUERY is 0x03; the first byte behind the header tells the command. */
+const isQuery = (bytes: Buffer): boolean => bytes[4] === 0x03
 
 /** COM_STMT_EXECUTE is 0x17; the first byte behind the header tells the command. */
 const isExecute = (entry: Entry): boolean => entry.bytes[4] === 0x17

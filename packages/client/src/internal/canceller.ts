@@ -5,6 +5,7 @@
  * A KILL names a connection by number: before it is sent, the server at the other end is compared with the one that gave
  * the number.
  */
+import * as Command from "@effect-mysql/protocol/command/Command"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -89,7 +90,7 @@ export const make: Effect.Effect<Canceller, never, Scope.Scope> = Effect.gen(fun
     if (!kill.wanted) return
     kill.pending = true
     const sql = `KILL ${what} ${session.greeting.connectionId}`
-    const [reply] = yield* login.flight(side.transport, side.parser, side.capabilities, [sql])
+    const [reply] = yield* login.flight(side.transport, side.parser, side.capabilities, [Command.query(sql)])
     kill.pending = false
     const err = reply?.err
     if (err !== undefined && err.errno !== noSuchThread) return yield* failures.server(err, sql)

@@ -4,6 +4,7 @@ import type { AuthError } from "@effect-mysql/protocol/connect/AuthPlugin"
 import { symbolOf } from "@effect-mysql/protocol/ErrorCode"
 import type { ProtocolError } from "@effect-mysql/protocol/ProtocolError"
 import type { Err } from "@effect-mysql/protocol/reply/Err"
+import { type Charset, unfit as unfitProblem } from "@effect-mysql/protocol/value/Charset"
 import type { DecodeError } from "@effect-mysql/protocol/value/DecodeError"
 import type { ParameterError } from "@effect-mysql/protocol/value/Parameter"
 import * as MysqlError from "../MysqlError.ts"
@@ -16,6 +17,17 @@ export const decode = (cause: DecodeError): MysqlError.MysqlError =>
 
 export const parameter = (cause: ParameterError): MysqlError.MysqlError =>
   MysqlError.make(new MysqlError.ParameterError({ parameter: cause.parameter, message: cause.message, cause }))
+
+export const unfit = (charset: Charset): MysqlError.MysqlError =>
+  MysqlError.make(new MysqlError.ParameterError({ parameter: "sql", message: `Not sent: ${unfitProblem(charset)}` }))
+
+export const tooLong = (bytes: number, maxAllowedPacket: number): MysqlError.MysqlError =>
+  MysqlError.make(
+    new MysqlError.ParameterError({
+      parameter: "sql",
+      message: `Not sent: ${bytes} bytes of statement and values, and the server takes less than ${maxAllowedPacket} (max_allowed_packet)`
+    })
+  )
 
 export const auth = (cause: AuthError): MysqlError.MysqlError =>
   MysqlError.make(new MysqlError.LoginError({ errno: undefined, plugin: cause.plugin, problem: cause.message, cause }))

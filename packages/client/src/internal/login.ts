@@ -12,6 +12,7 @@ import * as HandshakeResponse from "@effect-mysql/protocol/connect/HandshakeResp
 import * as Packet from "@effect-mysql/protocol/framing/Packet"
 import * as Err from "@effect-mysql/protocol/reply/Err"
 import * as Reply from "@effect-mysql/protocol/reply/Reply"
+import * as Charset from "@effect-mysql/protocol/value/Charset"
 import * as Literal from "@effect-mysql/protocol/value/Literal"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -23,6 +24,7 @@ import * as MysqlError from "../MysqlError.ts"
 import { Transport, type TransportConnection } from "../Transport.ts"
 import * as failures from "./failures.ts"
 import { addressOf } from "./target.ts"
+import { version } from "./version.ts"
 
 /** A line that is logged in, and what both sides said on the way. */
 export interface Session {
@@ -33,8 +35,12 @@ export interface Session {
   readonly authPlugin: string
   /** The server's own id, by which a second line knows that it reaches the same server. */
   readonly identity: string | undefined
+  /** Packets are shorter than this, in bytes of payload; infinite where the server does not say. */
+  readonly maxAllowedPacket: number
+  readonly collation: string
   /** Status flags of the last reply. */
   readonly status: number
+  readonly database: string | undefined
 }
 
 const preLoginPacketBytes = 64 * 1024
@@ -149,10 +155,10 @@ const authenticate = Effect.fnUntraced(function* (
  * The statements that give a session the configured state: after the login, and after each reset, which on MySQL falls
  * back to the server's global settings.
  */
-export const setUpStatements = (config: Resolved, product: Greeting.Greeting["product"]): ReadonlyArray<string> => {
-  // What a backslash means depends on the mode that the server is in.
+export const setUpStatements = (config: Resolved): ReadonlyArray<string> => {
+  // What a backslash means depends on the mode that the server is in, and what a byte means on the character set.
   const text = (value: string): string =>
-    value.includes("\\")
+    /[^ -[\]-~]/.test(value)
       ? `_utf8mb4 x'${Buffer.from(value, "utf8").toString("hex")}'`
       : `'${value.replaceAll("'", "''")}'`
   const pauseSeconds = Math.max(1, Math.ceil(Duration.toSeconds(config.streamPauseLimit)))
@@ -169,23 +175,34 @@ export const setUpStatements = (config: Resolved, product: Greeting.Greeting["pr
     )
   ]
   return [
-    `SET NAMES utf8mb4 COLLATE ${config.collation}`,
+    ...setNames(config.charset, config.collation),
     `SET ${assignments.map((assignment) => `SESSION ${assignment}`).join(",")}`,
-    // Last, so that its text tells nothing about the session: what the canceller compares.
-    product === "mysql" ? "SELECT @@server_uuid" : "SELECT @@server_uid"
+    ...config.initSql
   ]
 }
 
-/** Sends several statements in one flight and reads all replies. */
+/** Results come as utf8mb4 whatever is sent: it has every character, and the decoders know no other set. */
+export const setNames = (charset: string, collation: string | undefined): ReadonlyArray<string> => [
+  `SET NAMES ${charset}${collation === undefined ? "" : ` COLLATE ${collation}`}`,
+  ...(charset === "utf8mb4" ? [] : ["SET SESSION character_set_results=utf8mb4"])
+]
+
+/** The set-up as commands: in the character set of the session, which its first statement has chosen. */
+export const setUpCommands = (config: Resolved): ReadonlyArray<Buffer> => {
+  const charset = Charset.named(config.charset)
+  return setUpStatements(config).map((sql) => Command.query(charset?.encode(sql) ?? sql))
+}
+
+/** Sends several COM_QUERY in one flight and reads all replies. */
 export const flight = Effect.fnUntraced(function* (
   transport: TransportConnection,
   parser: Packet.Parser,
   capabilities: Capabilities.Capabilities,
-  statements: ReadonlyArray<string>
+  commands: ReadonlyArray<Buffer>
 ) {
-  yield* transport.write(Buffer.concat(statements.map(Command.query)))
+  yield* transport.write(Buffer.concat(commands))
   const replies: Array<Reply.Reply> = []
-  for (const _ of statements) {
+  for (const _ of commands) {
     parser.expect(1)
     const reply = new Reply.Reply({
       command: "query",
@@ -202,31 +219,52 @@ export const flight = Effect.fnUntraced(function* (
   return replies
 })
 
-const setUp = Effect.fnUntraced(function* (
+/** What the session is like that was set up, and by which a second line knows that it reaches the same server. */
+const questions = (product: Greeting.Greeting["product"]): ReadonlyArray<string> => [
+  "SELECT @@max_allowed_packet,@@collation_connection",
+  product === "mysql" ? "SELECT @@server_uuid" : "SELECT @@server_uid"
+]
+
+const firstRow = (reply: Reply.Reply): ReadonlyArray<unknown> | undefined =>
+  reply.results[0]?.rows[0] as ReadonlyArray<unknown> | undefined
+
+/** Gives the session the configured state, and asks what the client has to know about it, in one flight. */
+export const setUp = Effect.fnUntraced(function* (
   config: Resolved,
-  greeting: Greeting.Greeting,
-  transport: TransportConnection,
-  parser: Packet.Parser,
-  capabilities: Capabilities.Capabilities
+  line: Pick<Session, "transport" | "parser" | "capabilities" | "greeting">
 ) {
-  const statements = setUpStatements(config, greeting.product)
-  const replies = yield* flight(transport, parser, capabilities, statements)
-  const identityReply = replies.at(-1)!
-  for (let index = 0; index < replies.length - 1; index++) {
-    const { err } = replies[index]!
-    if (err !== undefined) return yield* failures.server(err, statements[index]!)
+  const statements = setUpStatements(config)
+  const asked = questions(line.greeting.product)
+  const commands = [...setUpCommands(config), ...asked.map((sql) => Command.query(sql))]
+  const replies = yield* flight(line.transport, line.parser, line.capabilities, commands)
+  let status = line.greeting.status
+  let database = config.database
+  for (const [index, reply] of replies.entries()) {
+    const { err } = reply
+    if (err !== undefined && index < statements.length) return yield* failures.server(err, statements[index]!)
+    if (reply.ok !== undefined) status = reply.ok.status
+    if (reply.database !== undefined) database = reply.database
   }
-  // A server that has no id of its own is still usable: then only the address tells it from another.
-  const row = identityReply.results[0]?.rows[0] as ReadonlyArray<unknown> | undefined
+  // A server that does not answer these is still usable: then only the address tells it from another.
+  const [limits, identity] = replies.slice(statements.length).map(firstRow)
   return {
-    identity: row === undefined ? undefined : String(row[0]),
-    status: identityReply.results.at(-1)?.ok.status ?? replies.at(-2)!.results.at(-1)!.ok.status
+    status,
+    database,
+    identity: identity === undefined ? undefined : String(identity[0]),
+    maxAllowedPacket: limits === undefined ? Number.POSITIVE_INFINITY : Number(limits[0]),
+    collation: limits === undefined ? (config.collation ?? config.charset) : String(limits[1])
   }
 })
 
+/** Also where there is no `process`: then without its number. */
+const ownAttributes = (): Readonly<Record<string, string>> => {
+  const pid = globalThis.process?.pid
+  return { _client_name: "effect-mysql", _client_version: version, ...(pid === undefined ? {} : { _pid: String(pid) }) }
+}
+
 const connectAndLogIn = Effect.fnUntraced(function* (config: Resolved) {
   const address = addressOf(config.target)
-  const transport = yield* (yield* Transport).connect(config.target)
+  const transport = yield* (yield* Transport).connect(config.target, { keepAlive: config.keepAlive })
   const parser = Packet.makeParser({ maxPacketBytes: preLoginPacketBytes })
   const greeting = yield* readGreeting(transport, parser, address)
   const offered = Capabilities.has(greeting.capabilities, Capabilities.Flag.SSL)
@@ -265,22 +303,14 @@ const connectAndLogIn = Effect.fnUntraced(function* (config: Resolved) {
     authPlugin: plugin.name,
     authResponse,
     database: config.database,
-    connectAttributes: { _client_name: "effect-mysql", ...config.connectAttributes }
+    connectAttributes: { ...ownAttributes(), ...config.connectAttributes }
   })
   yield* transport.write(Packet.seal(response, sequence++))
   parser.expect(sequence)
   const login = yield* authenticate(transport, parser, capabilities, { plugin, scramble, password })
   parser.maxPacketBytes = config.maxPacketBytes
-  const { identity, status } = yield* setUp(config, greeting, transport, parser, capabilities)
-  return {
-    transport,
-    parser,
-    greeting,
-    capabilities,
-    authPlugin: login.plugin,
-    identity,
-    status
-  } satisfies Session
+  const line = { transport, parser, greeting, capabilities }
+  return { ...line, authPlugin: login.plugin, ...(yield* setUp(config, line)) } satisfies Session
 })
 
 /**
@@ -323,5 +353,13 @@ export const beside = (config: Resolved, session: Session): Resolved => {
     "host" in config.target && config.tls.servername === undefined
       ? { ...config.tls, servername: config.target.host }
       : config.tls
-  return { ...config, target, tls: named, database: undefined, connectTimeout: auxiliaryConnectTimeout }
+  return {
+    ...config,
+    target,
+    tls: named,
+    database: undefined,
+    sessionVariables: {},
+    initSql: [],
+    connectTimeout: auxiliaryConnectTimeout
+  }
 }

@@ -166,6 +166,8 @@ export const logIn = Effect.fnUntraced(function* (line: Line, identity: string =
     yield* line.reply(wire.ok())
   }
   yield* line.receive
+  yield* line.reply(wire.err(1193, "Unknown system variable 'max_allowed_packet'"))
+  yield* line.receive
   yield* line.reply(...wire.texts("@@server_uuid", [identity]))
 })
 

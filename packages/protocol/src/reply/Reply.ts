@@ -81,6 +81,8 @@ const maxTerminatorBytes = 0xffffff
 
 const noColumns: Array<Column.Column> = []
 
+const clientCharset = "character_set_client"
+
 type State = "first" | "parameters" | "parametersEof" | "columns" | "columnsEof" | "rows" | "localInfile" | "done"
 
 /**
@@ -98,6 +100,8 @@ export class Reply {
   stateChanged = false
   /** The database that became the current one. */
   database: string | undefined = undefined
+  /** The character set in which the server takes statements from now on. */
+  charset: string | undefined = undefined
   /** Rows of the set under way that nobody has taken. */
   rows: Array<unknown> = []
   metadata: Metadata | undefined = undefined
@@ -389,6 +393,7 @@ export class Reply {
     for (const change of ok.changes) {
       if (change._tag !== "Transaction") this.stateChanged = true
       if (change._tag === "Database") this.database = change.name
+      else if (change._tag === "SystemVariable" && change.name === clientCharset) this.charset = change.value
     }
     this.state = (ok.status & ServerStatus.moreResultsExist) !== 0 ? "first" : "done"
   }

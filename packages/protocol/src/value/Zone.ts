@@ -73,7 +73,8 @@ const remembering = (offsetAt: (millis: number) => number): ((millis: number) =>
  * @category constructors
  */
 export const named = (name: string): NamedZone | undefined => {
-  const timeZone = Option.getOrUndefined(DateTime.zoneMakeNamed(name))
+  // An offset is a name to newer runtimes.
+  const timeZone = /^[a-z]/i.test(name) ? Option.getOrUndefined(DateTime.zoneMakeNamed(name)) : undefined
   if (timeZone === undefined) return undefined
   const ahead = remembering((utcMillis) => DateTime.zonedOffset(DateTime.makeZonedUnsafe(utcMillis, { timeZone })))
   const behind = remembering(

@@ -1,0 +1,221 @@
+/**
+ * What an option may be. Each check adds its findings to a list of faults, so that all are told at once; no fault holds
+ * a value that could be a secret.
+ */
+import type { DecodingOptions } from "@effect-mysql/protocol/row/Decoding"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import type { MysqlConfig, TlsOptions } from "../MysqlConfig.ts"
+
+export type Faults = Array<string>
+
+export const tlsModes: ReadonlyArray<TlsOptions["mode"]> = [
+  "disabled",
+  "preferred",
+  "required",
+  "verify-ca",
+  "verify-identity"
+]
+
+type Choices<A> = { readonly [K in keyof A]?: ReadonlyArray<A[K]> }
+
+/** Options that have a few values: a typing error in one of them must not turn something off. */
+const choices = {
+  autocommit: [true, false, "server"],
+  cancellation: ["kill", "close", "wait"],
+  charset: ["utf8mb4", "utf8mb3", "latin1", "ascii", "binary"],
+  prepare: [true, false],
+  multiStatements: [true, false],
+  foundRows: [true, false]
+} satisfies Choices<MysqlConfig>
+
+const tlsChoices = { mode: tlsModes, minVersion: ["TLSv1.2", "TLSv1.3"] } satisfies Choices<TlsOptions>
+
+const decodingChoices: Required<Choices<DecodingOptions>> = {
+  bigint: ["auto", "bigint", "string"],
+  decimal: ["string", "BigDecimal"],
+  date: ["string", "Date"],
+  dateTime: ["Date", "string", "DateTime"],
+  invalidDate: ["error", "null"],
+  time: ["string", "Duration"],
+  json: ["parsed", "text"],
+  geometry: ["wkb", "geojson"],
+  bit1: ["bytes", "boolean"],
+  tinyint1: ["number", "boolean"],
+  set: ["string", "array"],
+  duplicateColumns: ["qualify", "error"]
+}
+
+/** What is neither a choice nor text, and checked on its own or not at all. */
+const others: ReadonlyArray<keyof MysqlConfig> = [
+  "url",
+  "port",
+  "password",
+  "tls",
+  "connectTimeout",
+  "keepAlive",
+  "sessionVariables",
+  "initSql",
+  "connectAttributes",
+  "statementCacheSize",
+  "maxPacketBytes",
+  "statementTimeout",
+  "streamPauseLimit",
+  "decoding"
+]
+
+const texts = ["host", "socketPath", "username", "database", "collation", "timezone", "sqlMode"] as const
+
+/** Options of the pool and of the client, which take this interface and add to it, are theirs to check. */
+const ofOthers: ReadonlyArray<string> = [
+  "minConnections",
+  "maxConnections",
+  "initialization",
+  "acquireTimeout",
+  "idleTimeout",
+  "maxLifetime",
+  "connectConcurrency",
+  "resetOnRelease",
+  "shutdownTimeout",
+  "poolName",
+  "spanAttributes",
+  "transformResultNames",
+  "transformQueryNames",
+  "transformJson"
+]
+
+const known: ReadonlySet<string> = new Set<string>([...Object.keys(choices), ...texts, ...others, ...ofOthers])
+const knownTls: ReadonlySet<string> = new Set<keyof TlsOptions>([
+  "mode",
+  "ca",
+  "cert",
+  "key",
+  "passphrase",
+  "servername",
+  "minVersion"
+])
+
+/** Values of options that hold no secret. */
+const shown = (value: unknown): string =>
+  typeof value === "string" ? JSON.stringify(value) : typeof value === "object" ? "of this type" : String(value)
+
+const checkChoices = (prefix: string, given: object, allowed: object, faults: Faults): void => {
+  for (const [name, values] of Object.entries<ReadonlyArray<unknown>>(allowed as Record<string, Array<unknown>>)) {
+    const value: unknown = given[name as keyof typeof given]
+    if (value !== undefined && !values.includes(value)) {
+      faults.push(`${prefix}${name} ${shown(value)} is none of ${values.join(", ")}`)
+    }
+  }
+}
+
+const checkKnown = (prefix: string, given: object, names: ReadonlySet<string>, faults: Faults): void => {
+  for (const name of Object.keys(given)) if (!names.has(name)) faults.push(`unknown option ${prefix}${name}`)
+}
+
+/** That the options are those that there are, and of their types. */
+export const checkShape = (config: MysqlConfig, faults: Faults): void => {
+  checkChoices("", config, choices, faults)
+  for (const name of texts) {
+    const value: unknown = config[name]
+    if (value !== undefined && typeof value !== "string") faults.push(`${name} is not a string`)
+    else if (value?.includes("\0") === true) faults.push(`${name} has a NUL`)
+  }
+  const { password } = config
+  if (password !== undefined && !Redacted.isRedacted(password) && !Effect.isEffect(password)) {
+    faults.push("password is neither Redacted nor an effect")
+  }
+  for (const [name, value] of Object.entries(config.connectAttributes ?? {})) {
+    if (typeof value !== "string") faults.push(`connectAttributes.${name} is not a string`)
+  }
+  for (const sql of listOf(config.initSql)) {
+    if (typeof sql !== "string" || sql.trim() === "") faults.push("initSql is not SQL")
+  }
+  checkChoices("decoding.", config.decoding ?? {}, decodingChoices, faults)
+  checkKnown("decoding.", config.decoding ?? {}, new Set(Object.keys(decodingChoices)), faults)
+  checkKnown("", config, known, faults)
+}
+
+export const listOf = (value: string | ReadonlyArray<string> | undefined): ReadonlyArray<string> =>
+  value === undefined ? [] : Array.isArray(value) ? value : [value as string]
+
+/** Bytes or PEM; where only one of the forms is meant, that one. */
+const isPem = (value: unknown): boolean => typeof value === "string" || value instanceof Uint8Array
+
+export const checkTls = (tls: TlsOptions, faults: Faults): void => {
+  checkKnown("tls.", tls, knownTls, faults)
+  if (tls.mode === undefined) faults.push(`tls.mode undefined is none of ${tlsModes.join(", ")}`)
+  checkChoices("tls.", tls, tlsChoices, faults)
+  if (tls.mode === "disabled") {
+    for (const [name, value] of Object.entries(tls)) {
+      if (name !== "mode" && value !== undefined && knownTls.has(name)) {
+        faults.push(`tls.mode disabled and tls.${name} exclude one another`)
+      }
+    }
+  }
+  const authorities: unknown = tls.ca
+  if (authorities !== undefined && !(Array.isArray(authorities) ? authorities.every(isPem) : isPem(authorities))) {
+    faults.push("tls.ca is neither text nor bytes")
+  }
+  if (tls.cert !== undefined && !isPem(tls.cert)) faults.push("tls.cert is neither text nor bytes")
+  for (const name of ["key", "passphrase"] as const) {
+    if (tls[name] !== undefined && !Redacted.isRedacted(tls[name])) faults.push(`tls.${name} is not Redacted`)
+  }
+  if ((tls.cert === undefined) !== (tls.key === undefined)) faults.push("tls.cert and tls.key go together")
+  if (tls.passphrase !== undefined && tls.key === undefined) faults.push("tls.passphrase is of no use without tls.key")
+}
+
+/** Variables that other options stand for, and that the client has to know: their options. */
+const ownVariables: Readonly<Record<string, keyof MysqlConfig>> = {
+  time_zone: "timezone",
+  character_set_client: "charset",
+  character_set_connection: "charset",
+  character_set_results: "charset",
+  collation_connection: "collation"
+}
+/** Those that may be set here where their option is not given. */
+const sharedVariables: Readonly<Record<string, keyof MysqlConfig>> = {
+  autocommit: "autocommit",
+  sql_mode: "sqlMode",
+  net_write_timeout: "streamPauseLimit"
+}
+
+export const checkVariables = (config: MysqlConfig, faults: Faults): void => {
+  for (const [name, value] of Object.entries(config.sessionVariables ?? {})) {
+    if (!/^\w+$/.test(name)) faults.push(`"${name}" is not the name of a session variable`)
+    if (typeof value !== "string" && !Number.isFinite(value)) {
+      faults.push(`sessionVariables.${name} is neither a string nor a number`)
+    }
+    const lower = name.toLowerCase()
+    const own = Object.hasOwn(ownVariables, lower) ? ownVariables[lower] : undefined
+    if (own !== undefined) faults.push(`sessionVariables.${name} is set by the option ${own}`)
+    const shared = Object.hasOwn(sharedVariables, lower) ? sharedVariables[lower] : undefined
+    if (shared !== undefined && config[shared] !== undefined) {
+      faults.push(`sessionVariables.${name} and ${shared} exclude one another`)
+    }
+  }
+}
+
+export const integer = (
+  name: keyof MysqlConfig,
+  value: number | undefined,
+  bounds: { readonly min: number; readonly max: number; readonly otherwise: number },
+  faults: Faults
+): number => {
+  if (value === undefined) return bounds.otherwise
+  if (Number.isInteger(value) && value >= bounds.min && value <= bounds.max) return value
+  faults.push(`${name} ${shown(value)} is not between ${bounds.min} and ${bounds.max}`)
+  return bounds.otherwise
+}
+
+export const duration = (
+  name: keyof MysqlConfig,
+  input: Duration.Input | undefined,
+  faults: Faults
+): Duration.Duration | undefined => {
+  if (input === undefined) return undefined
+  const value = Duration.fromInput(input)
+  if (value._tag === "Some" && !Duration.isNegative(value.value)) return value.value
+  faults.push(`${name} is not a duration`)
+  return undefined
+}
