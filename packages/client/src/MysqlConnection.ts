@@ -144,6 +144,34 @@ export interface Status {
  * @since 0.1.0
  * @category models
  */
+export interface BatchOptions {
+  /** Rows that are taken, encoded and sent at a time: whole, at least 1. Default 1000. */
+  readonly chunkSize?: number | undefined
+  /** `false`: generated ids are not kept, for more rows than one wants to remember. Default `true`. */
+  readonly insertIds?: boolean | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface BatchResult {
+  /** Of all statements together, counted as the server counts: an updated duplicate is 2, a replaced row too. */
+  readonly affectedRows: number
+  readonly warningCount: number
+  /**
+   * The generated id of each row, in their order, 0 where a row has none. Empty where no row has one, or where the
+   * server does not tell them all: see `batch`.
+   */
+  readonly insertIds: ReadonlyArray<number | bigint>
+  /** Statements that were sent, a bulk message of MariaDB being one. */
+  readonly statements: number
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
 export interface PreparedStatement {
   readonly parameterCount: number
   readonly fields: ReadonlyArray<Field>
@@ -183,6 +211,25 @@ export interface MysqlConnection {
     params?: Params,
     options?: QueryOptions
   ) => Effect.Effect<ReadonlyArray<QueryResult<A>>, MysqlError>
+  /**
+   * Runs one statement for many rows of values, in as few messages as the server takes: MariaDB's bulk command; on MySQL
+   * an INSERT or REPLACE of one row is sent with many (`VALUES (?, UPPER(?), 'x') AS new ON DUPLICATE KEY UPDATE …`
+   * included); everything else is executed once a row, many executions in one write. Rows that come back are dropped.
+   *
+   * The iterable is read a chunk at a time. A row of the wrong length, or with a value that cannot be sent, fails with
+   * `ParameterError` that names the row, counted from 0, and nothing of its chunk is sent. When the server refuses a
+   * statement, those sent with it may have run, and nothing behind them has: who wants all or nothing runs it in a
+   * transaction. Interruption stops the statement under way; the chunks before it have run.
+   *
+   * Generated ids are the server's own where each row has its reply (MariaDB from 11.5 on, executions) or a chunk has one
+   * row. MySQL tells the first of an INSERT; the others follow where each row is new and leaves its id to the server. An
+   * older MariaDB tells none.
+   */
+  readonly batch: (
+    sql: string,
+    rows: Iterable<Params>,
+    options?: BatchOptions
+  ) => Effect.Effect<BatchResult, MysqlError>
   /** Prepares a statement that stays prepared until the scope closes. */
   readonly prepare: (sql: string) => Effect.Effect<PreparedStatement, MysqlError, Scope.Scope>
   /**

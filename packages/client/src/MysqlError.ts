@@ -192,7 +192,12 @@ export class PoolClosed extends Data.TaggedError("PoolClosed")<Because> {
  * @category reasons
  */
 export class ParameterError extends Data.TaggedError("ParameterError")<
-  Because & { readonly parameter: number | string; readonly message: string }
+  Because & {
+    readonly parameter: number | string
+    /** Of a batch: which row, counted from 0. */
+    readonly row?: number | undefined
+    readonly message: string
+  }
 > {}
 
 /**

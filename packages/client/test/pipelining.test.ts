@@ -63,6 +63,27 @@ describe("the order on a connection", () => {
     })
   )
 
+  it.effect("of more bytes than may be under way, the rest waits its turn; what is longer goes alone", () =>
+    Effect.gen(function* () {
+      const server = Simulation.make()
+      const connection = yield* server.connect()
+      const texts = [300_000, 300_000, 300_000, 300_000, 3_000_000, 10].map(
+        (bytes, index) => `HOLD ${index} ${"-".repeat(bytes)}`
+      )
+      const fibers = yield* Effect.forEach(texts, (text) => fork(connection.query(text)))
+      const unread: Array<number> = []
+      for (const [index, text] of texts.entries()) {
+        yield* server.running(text)
+        yield* Effect.yieldNow
+        unread.push(server.unread())
+        server.release(`${index}`)
+      }
+      yield* Effect.forEach(fibers, Fiber.join)
+      // Three of them are a mebibyte but for a little; the long one has the line to itself.
+      expect(unread).toEqual([2, 2, 1, 0, 0, 0])
+    })
+  )
+
   it.effect("one that is interrupted in the middle leaves its neighbours alone", () =>
     Effect.gen(function* () {
       const server = Simulation.make()

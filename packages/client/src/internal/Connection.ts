@@ -10,6 +10,7 @@ import type * as Stream from "effect/Stream"
 import type { Resolved } from "../MysqlConfig.ts"
 import type * as Public from "../MysqlConnection.ts"
 import * as MysqlError from "../MysqlError.ts"
+import { Batch } from "./Batch.ts"
 import * as Core from "./Core.ts"
 import type { Canceller } from "./canceller.ts"
 import type { Owner } from "./Entry.ts"
@@ -88,6 +89,15 @@ export class Connection implements Public.ReservedConnection {
       options,
       Effect.suspend(() => execution.runScript(core.statements.get(sql), params, options, collectAll<A>))
     )
+  }
+
+  batch(
+    sql: string,
+    rows: Iterable<Public.Params>,
+    options?: Public.BatchOptions
+  ): Effect.Effect<Public.BatchResult, MysqlError.MysqlError> {
+    const { core, execution } = this
+    return Effect.suspend(() => new Batch(core, execution, core.statements.get(sql), options).run(rows))
   }
 
   prepare(sql: string): Effect.Effect<Public.PreparedStatement, MysqlError.MysqlError, Scope.Scope> {

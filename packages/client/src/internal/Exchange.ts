@@ -62,8 +62,9 @@ export interface ExchangeOptions {
   readonly onLost: () => void
 }
 
-/** Commands that may be under way at once. */
+/** Commands that may be under way at once, and their bytes together; a longer one is under way alone. */
 const maxInFlight = 128
+const maxInFlightBytes = 1024 * 1024
 /** ER_CLIENT_INTERACTION_TIMEOUT: sent unasked, before the command was read. */
 const idleTooLong = 4031
 /** How long stopping a statement may take before the line is cut. */
@@ -82,6 +83,7 @@ export class Exchange {
 
   private readonly options: ExchangeOptions
   private readonly inFlight: Array<Entry> = []
+  private inFlightBytes = 0
   private readonly waiting: Array<Waiter> = []
   private readonly outbox: Outbox
   /** Whose turn it is to read. */
@@ -229,6 +231,7 @@ export class Exchange {
           if (this.inFlight[0] === entry) this.begun = false
           if (this.turn === entry) this.turn = undefined
           this.inFlight.splice(this.inFlight.indexOf(entry), 1)
+          this.inFlightBytes -= entry.bytes.length
           this.outbox.takeBack(entry)
           this.pump()
           return Effect.void
@@ -247,6 +250,7 @@ export class Exchange {
     if (this.lost !== undefined) return
     this.lost = error
     const entries = this.inFlight.splice(0)
+    this.inFlightBytes = 0
     const waiting = this.waiting.splice(0)
     this.outbox.close()
     this.turn = undefined
@@ -311,7 +315,9 @@ export class Exchange {
   private maySend(entry: Entry): boolean {
     if (this.stopping || this.inFlight.length >= maxInFlight) return false
     if (this.reservedBy !== undefined && this.reservedBy !== entry.owner) return false
-    return entry.exclusive ? this.inFlight.length === 0 : this.inFlight.at(-1)?.exclusive !== true
+    if (this.inFlight.length === 0) return true
+    if (entry.exclusive || this.inFlightBytes + entry.bytes.length > maxInFlightBytes) return false
+    return this.inFlight.at(-1)!.exclusive !== true
   }
 
   /** Lets in what may go now, first come, first served; behind a reservation only its owner's commands go. */
@@ -345,6 +351,7 @@ export class Exchange {
   private send(entry: Entry): void {
     const alone = this.inFlight.length === 0 && !this.outbox.busy
     this.inFlight.push(entry)
+    this.inFlightBytes += entry.bytes.length
     this.outbox.send(entry, alone ? "once" : "tick")
   }
 
@@ -395,6 +402,7 @@ export class Exchange {
       if (++entry.at === entry.replies.length) this.probe(entry, reply)
       if (entry.at < entry.replies.length) continue
       this.inFlight.shift()
+      this.inFlightBytes -= entry.bytes.length
       entry.state = "done"
       entry.settled?.(true)
       if (entry !== reader) (completed ??= []).push(entry)

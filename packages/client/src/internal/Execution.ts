@@ -23,14 +23,16 @@ export type Rows = ReplyOptions["rows"]
 /** Reads a complete reply. */
 export type Finish<A> = (entry: Entry) => Effect.Effect<A, MysqlError.MysqlError>
 
-const needReprepare: ReadonlySet<number> = new Set([1243, 1615])
-const cannotPrepare = 1295
+/** The server has forgotten the statement, and nothing ran. */
+export const needReprepare: ReadonlySet<number> = new Set([1243, 1615])
+/** The command does not exist for this statement. */
+export const cannotPrepare = 1295
 const tooManyPrepared = 1461
 
 /** The statements of one view: of everybody, or of the one who has reserved the connection. */
 export class Execution {
   private readonly core: Core
-  private readonly owner: Owner | undefined
+  readonly owner: Owner | undefined
 
   constructor(core: Core, owner: Owner | undefined) {
     this.core = core
@@ -58,7 +60,7 @@ export class Execution {
       : { shape, decoding: options.decoding, offsetMinutes: this.core.config.offsetMinutes }
   }
 
-  private get sqlMode(): SqlMode {
+  get sqlMode(): SqlMode {
     const { status } = this.core.exchange
     return {
       noBackslashEscapes: (status & ServerStatus.noBackslashEscapes) !== 0,
@@ -223,7 +225,7 @@ export class Execution {
    * The prepared statement, unless the server would take these values, or those of an execution that this one overtakes,
    * for something else.
    */
-  private usable(statement: Statement, params: Params): Prepared | undefined {
+  usable(statement: Statement, params: Params): Prepared | undefined {
     const { prepared } = statement
     if (prepared === undefined) return undefined
     const bends = this.core.info.product === "mysql" && Execute.wouldConvert(prepared.lastTypes, params)
@@ -305,7 +307,7 @@ export class Execution {
     return this.recoverable(error, statement) ? this.runText(statement, params, rows, finish) : Effect.fail(error)
   }
 
-  private recoverable(error: MysqlError.MysqlError, statement: Statement): boolean {
+  recoverable(error: MysqlError.MysqlError, statement: Statement): boolean {
     const { reason } = error
     if (reason._tag !== "ServerError") return false
     if (reason.errno === cannotPrepare) statement.textOnly = true

@@ -86,7 +86,8 @@ export const BulkFlag = { unitResults: 64, sendTypes: 128 } as const
 type Cell = Exclude<Parameter, { readonly _tag: "Null" }> | number
 
 /**
- * The rows as messages, in their order. Fails for a value that cannot be sent; then none of them is to be sent.
+ * The rows as messages, in their order. Fails for a value that cannot be sent, naming its row; then none of them is to
+ * be sent.
  *
  * @since 0.1.0
  * @category encoding
@@ -172,7 +173,8 @@ const classifyRow = (
   if (row.length !== columns || columns === 0) {
     throw new ParameterError({
       parameter: Math.min(row.length, columns),
-      message: `Row ${index} has ${row.length} values, the first row ${columns}; at least one is needed`
+      row: index,
+      message: `${row.length} values, where the first row has ${columns}; at least one is needed`
     })
   }
   return row.map((value, parameter) => {
@@ -184,7 +186,7 @@ const classifyRow = (
       return classified._tag === "Null" ? Indicator.null : classified
     } catch (error) {
       throw error instanceof ParameterError
-        ? new ParameterError({ parameter, message: `Row ${index}: ${error.message}` })
+        ? new ParameterError({ parameter, row: index, message: error.message })
         : error
     }
   })

@@ -32,6 +32,8 @@ import { toLocal, type Zone } from "./Zone.ts"
 export class ParameterError extends Data.TaggedError("ParameterError")<{
   /** Position from 0 on, or name. */
   readonly parameter: number | string
+  /** Of many rows: which one, from 0 on. */
+  readonly row?: number | undefined
   readonly message: string
 }> {}
 

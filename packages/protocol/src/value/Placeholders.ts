@@ -185,7 +185,7 @@ const placeholder = (sql: string, at: number): Mark | undefined => {
 const isQuote = (character: string): boolean => character === "'" || character === '"' || character === "`"
 
 /** To the server only these are white space: a no-break space belongs to a name. */
-const isSpace = (character: string): boolean => /[\t-\r ]/.test(character)
+export const isSpace = (character: string): boolean => /[\t-\r ]/.test(character)
 
 const isSpaceOrControl = (character: string): boolean => character <= " " || character === "\x7f"
 
@@ -194,7 +194,7 @@ const opensExecuted = (sql: string, at: number): boolean =>
   sql[at + 1] === "*" && (sql[at + 2] === "!" || (sql[at + 2] === "M" && sql[at + 3] === "!"))
 
 /** The end of the string, quoted name or comment that begins here; `undefined` where none does. */
-const skipped = (sql: string, at: number, mode: SqlMode): number | undefined => {
+export const skipped = (sql: string, at: number, mode: SqlMode): number | undefined => {
   switch (sql[at]) {
     case "'":
       return endOfQuoted(sql, at, !mode.noBackslashEscapes)
