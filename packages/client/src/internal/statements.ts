@@ -24,7 +24,7 @@ export interface Prepared {
   columns: ReadonlyArray<Column>
   /** The types that the server knows, while nothing is pending. */
   boundTypes: BoundTypes | undefined
-  /** The types of the last execution, whether it is over or not. */
+  /** The types that the server derives from the executions so far, whether they are over or not. */
   lastTypes: BoundTypes | undefined
   /** Executions that are not over: each of them sends its types, since the one before it may yet be called off. */
   pending: number

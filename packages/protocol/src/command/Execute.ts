@@ -10,7 +10,7 @@ import * as Result from "effect/Result"
 import { Writer } from "../Bytes.ts"
 import { ColumnType } from "../ColumnType.ts"
 import * as Packet from "../framing/Packet.ts"
-import { inCharset, typeOf, write } from "../value/BinaryValue.ts"
+import { inCharset, typeOf, unsignedFlag, write } from "../value/BinaryValue.ts"
 import type { Charset } from "../value/Charset.ts"
 import { classify, isString, type Parameter, ParameterError } from "../value/Parameter.ts"
 import type { Zone } from "../value/Zone.ts"
@@ -118,23 +118,42 @@ export const encode = (execute: Execute): Result.Result<Encoded, ParameterError>
   }
 }
 
+const realTypes: ReadonlySet<number> = new Set([ColumnType.DOUBLE, ColumnType.FLOAT])
+const exactTypes: ReadonlySet<number> = new Set([
+  ColumnType.TINY,
+  ColumnType.LONGLONG,
+  ColumnType.LONGLONG | unsignedFlag,
+  ColumnType.NEWDECIMAL
+])
+
+/** What the server derived from an earlier execution outlives NULL, and a DOUBLE outlives numbers of other types. */
+const outlives = (earlier: number, latest: number): boolean =>
+  latest === ColumnType.NULL || (realTypes.has(earlier) && exactTypes.has(latest))
+
 /**
- * The types after another execution: NULL tells nothing about the type that the server has derived.
+ * The types that the server has derived after another execution.
  *
  * @since 0.1.0
  * @category combinators
  */
 export const remembered = (earlier: BoundTypes | undefined, latest: BoundTypes): BoundTypes =>
-  earlier !== undefined && latest.includes(ColumnType.NULL)
-    ? latest.map((type, index) => (type === ColumnType.NULL ? (earlier[index] ?? type) : type))
+  earlier?.some((type, index) => outlives(type, latest[index]!)) === true
+    ? latest.map((type, index) => (outlives(earlier[index]!, type) ? earlier[index]! : type))
     : latest
 
 const textTypes: ReadonlySet<number> = new Set([ColumnType.VAR_STRING, ColumnType.BLOB])
+const temporalTypes: ReadonlySet<number> = new Set([
+  ColumnType.DATE,
+  ColumnType.DATETIME,
+  ColumnType.TIMESTAMP,
+  ColumnType.TIME
+])
 
 /**
- * Whether a statement has to be prepared anew before it is executed with these values. MySQL (from 8.0.22 on) takes a
- * string for a parameter of any type and converts it to the type that it derived from an earlier execution: after a
- * number, `SELECT ?` with `'b'` would give 0. Every other change of type it notices itself.
+ * Whether a statement has to be prepared anew before it is executed with these values. MySQL (from 8.0.22 on) converts
+ * some values to the type that it derived from an earlier execution: after a number, `SELECT ?` with `'b'` would give 0;
+ * after a DATETIME a number would become a date; after a DOUBLE an integer would lose digits. Every other change of type
+ * it notices itself.
  *
  * @since 0.1.0
  * @category predicates
@@ -143,8 +162,37 @@ export const wouldConvert = (earlier: BoundTypes | undefined, parameters: Readon
   if (earlier === undefined) return false
   for (let index = 0; index < parameters.length; index++) {
     const type = earlier[index]
-    if (type !== undefined && type !== ColumnType.NULL && !textTypes.has(type) && isString(parameters[index]))
+    if (type !== undefined && type !== ColumnType.NULL && !textTypes.has(type) && converts(type, parameters[index])) {
       return true
+    }
   }
   return false
+}
+
+const converts = (type: number, value: unknown): boolean => {
+  if (value === null) return false
+  if (isString(value)) return true
+  if (temporalTypes.has(type)) return kindOf(value) !== (type === ColumnType.TIMESTAMP ? ColumnType.DATETIME : type)
+  return realTypes.has(type) && (typeof value === "bigint" || typeof value === "object") && !isReal(value)
+}
+
+/** `undefined` for what cannot be sent: that is found out, and said, when it is encoded. */
+const parameterOf = (value: unknown): Parameter | undefined => {
+  try {
+    return classify(value, 0, 0)
+  } catch {
+    return undefined
+  }
+}
+
+const kindOf = (value: unknown): number | undefined => {
+  const parameter = parameterOf(value)
+  const type = parameter && typeOf(parameter)
+  return type === ColumnType.TIMESTAMP ? ColumnType.DATETIME : type
+}
+
+/** A DOUBLE holds it without loss. */
+const isReal = (value: unknown): boolean => {
+  const parameter = parameterOf(value)
+  return parameter?._tag === "Integer" ? Number.isSafeInteger(Number(parameter.value)) : parameter?._tag !== "Decimal"
 }

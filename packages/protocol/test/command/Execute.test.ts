@@ -1,6 +1,8 @@
+import * as Duration from "effect/Duration"
 import * as Result from "effect/Result"
 import { describe, expect, it } from "vitest"
 import * as Execute from "../../src/command/Execute.ts"
+import * as MysqlTypes from "../../src/value/MysqlTypes.ts"
 import { bytes, type RecordedExchange, servers, session } from "../support/fixture.ts"
 import { parameterCases } from "../support/parameterCases.ts"
 import { replay } from "../support/replay.ts"
@@ -84,6 +86,7 @@ describe("what the server knows of the types", () => {
     ["the first time", undefined, [integer, nothing], [integer, nothing]],
     ["other types", [integer, integer], [text, integer], [text, integer]],
     ["NULL tells nothing about an earlier type", [integer, text], [nothing, text], [integer, text]],
+    ["a DOUBLE stays one for other numbers", [0x05, 0x04, 0x05], [integer, 0xf6, text], [0x05, 0x04, text]],
     ["NULL again", [nothing], [nothing], [nothing]],
     ["NULL where nothing was known", [], [nothing], [nothing]]
   ])("after another execution: %s", (_name, earlier, latest, expected) => {
@@ -104,7 +107,20 @@ describe("what the server knows of the types", () => {
     ["text after a number, as the second", [text, integer], ["a", "b"], true],
     ["a number after a number", [integer], [1], false],
     ["a number after text", [text], [1], false],
-    ["NULL after a number", [integer], [null], false]
+    ["NULL after a number", [integer], [null], false],
+    ["NULL after a date", [0x0a], [null], false],
+    ["a number after a date", [0x0a], [7], true],
+    ["a date after a date", [0x0c], [new Date(0)], false],
+    ["a DATETIME after a TIMESTAMP", [0x07], [new Date(0)], false],
+    ["a TIMESTAMP after a DATETIME", [0x0c], [MysqlTypes.timestamp(new Date(0))], false],
+    ["a TIME after a DATETIME", [0x0c], [Duration.zero], true],
+    ["a DATETIME after a DATE", [0x0a], [new Date(0)], true],
+    ["a small number after a DOUBLE", [0x05], [7], false],
+    ["a small bigint after a DOUBLE", [0x05], [7n], false],
+    ["a large bigint after a DOUBLE", [0x05], [2n ** 60n], true],
+    ["a large typed bigint after a FLOAT", [0x04], [MysqlTypes.bigint(2n ** 60n)], true],
+    ["a decimal after a DOUBLE", [0x05], [MysqlTypes.decimal("0.1")], true],
+    ["what cannot be sent after a DOUBLE", [0x05], [{}], false]
   ])("MySQL would convert %s", (_name, earlier, parameters, expected) => {
     expect(Execute.wouldConvert(earlier, parameters)).toBe(expected)
   })
