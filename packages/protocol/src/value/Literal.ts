@@ -1,8 +1,9 @@
 /**
- * Values as SQL text, for the text protocol. What quoting means depends on the session: `sqlMode` is what the server
- * said last in its status flags. The character set of the session must be one where a quote is always one byte.
+ * Values as SQL text, for the text protocol: of the same types as parameters of a prepared statement have. What quoting
+ * means depends on the session: `sqlMode` is what the server said last in its status flags. Single quotes mean the same
+ * whatever ANSI_QUOTES says. The character set of the session must be one where a quote is always one byte.
  *
- * Manual: "String Literals", "Hexadecimal Literals", "Server SQL Modes".
+ * Manual: "String Literals", "Hexadecimal Literals", "Date and Time Literals", "Server SQL Modes".
  *
  * @since 0.1.0
  */
@@ -29,7 +30,7 @@ export interface LiteralContext {
  */
 export const encode = (value: unknown, context: LiteralContext): Result.Result<string, ParameterError> => {
   try {
-    return Result.succeed(literal(classify(value, 0, context.offsetMinutes), context))
+    return Result.succeed(literal(classify(value, 0, context.offsetMinutes), context, false))
   } catch (error) {
     if (error instanceof ParameterError) return Result.fail(error)
     throw error
@@ -52,7 +53,9 @@ export const interpolate = (
   try {
     let sql = template.parts[0]!
     for (let index = 0; index < parameters.length; index++) {
-      sql += literal(classify(parameters[index], index, context.offsetMinutes), context) + template.parts[index + 1]!
+      const value = literal(classify(parameters[index], index, context.offsetMinutes), context, template.inComments)
+      const next = template.parts[index + 1]!
+      sql += `${joinsBefore.test(sql) ? " " : ""}${value}${joinsBehind.test(next) ? " " : ""}${next}`
     }
     return Result.succeed(sql)
   } catch (error) {
@@ -60,6 +63,10 @@ export const interpolate = (
     throw error
   }
 }
+
+/** What would make one token of itself and a literal: a placeholder is a token of its own. */
+const joinsBefore = /[\w$.@'"`\u0080-\uffff-]$/
+const joinsBehind = /^[\w$.'"`\u0080-\uffff]/
 
 /**
  * @since 0.1.0
@@ -98,31 +105,38 @@ const quote = (value: string, noBackslashEscapes: boolean): string =>
     ? `'${value.replaceAll("'", "''")}'`
     : `'${value.replace(escaped, (character) => escapes[character]!)}'`
 
-const literal = (value: Parameter, context: LiteralContext): string => {
+/** Right in every mode and character set, and nothing in it can end a comment. */
+const hexText = (value: string): string => `_utf8mb4 x'${Buffer.from(value, "utf8").toString("hex")}'`
+
+const literal = (value: Parameter, context: LiteralContext, inComment: boolean): string => {
   switch (value._tag) {
     case "Null":
       return "NULL"
     case "Boolean":
       return value.value ? "TRUE" : "FALSE"
     case "Integer":
-      return value.value.toString()
+      return value.unsigned && value.value < firstUnsigned ? `CAST(${value.value} AS UNSIGNED)` : `${value.value}`
     case "Double":
-    case "Float":
       return doubleLiteral(value.value)
+    case "Float":
+      return `CAST(${doubleLiteral(value.value)} AS FLOAT)`
     case "Decimal":
-      return value.digits
+      return value.digits.includes(".") ? value.digits : `${value.digits}.`
     case "Text":
-      return quote(value.value, context.sqlMode.noBackslashEscapes)
+      return inComment ? hexText(value.value) : quote(value.value, context.sqlMode.noBackslashEscapes)
     case "Bytes":
       return `x'${Buffer.from(value.value.buffer, value.value.byteOffset, value.value.byteLength).toString("hex")}'`
     case "Date":
-      return `'${day(value)}'`
+      return typedLiteral("DATE", value, dayText(value))
     case "DateTime":
-      return dateTimeLiteral(value)
+      return typedLiteral("TIMESTAMP", value, momentText(value))
     case "Time":
-      return timeLiteral(value.micros)
+      return `TIME'${timeText(value.micros)}'`
   }
 }
+
+/** Integers from here on are unsigned by themselves. */
+const firstUnsigned = BigInt(2) ** BigInt(63)
 
 /** With an exponent a number is a DOUBLE; without one it would be a DECIMAL. */
 const doubleLiteral = (value: number): string => {
@@ -130,20 +144,29 @@ const doubleLiteral = (value: number): string => {
   return digits.includes("e") ? digits : `${digits}e0`
 }
 
-const two = (part: number): string => String(part).padStart(2, "0")
+/** Dates that do not exist are refused as literals of their type; as strings they go where the session allows them. */
+const typedLiteral = (type: string, day: CalendarDay, text: string): string =>
+  exists(day) ? `${type}'${text}'` : `'${text}'`
 
-const day = ({ day, month, year }: CalendarDay): string => `${String(year).padStart(4, "0")}-${two(month)}-${two(day)}`
-
-const dateTimeLiteral = (moment: Moment): string => {
-  const micros = String(moment.micros).padStart(6, "0")
-  const clock = `${two(moment.hour)}:${two(moment.minute)}:${two(moment.second)}`
-  return `'${day(moment)} ${clock}.${micros.endsWith("000") ? micros.slice(0, 3) : micros}'`
+const exists = ({ day, month, year }: CalendarDay): boolean => {
+  const date = new Date(Date.UTC(2000, month - 1, day))
+  date.setUTCFullYear(year)
+  return month > 0 && date.getUTCMonth() === month - 1 && date.getUTCDate() === day
 }
 
-const timeLiteral = (micros: bigint): string => {
-  const negative = micros < BigInt(0)
-  const total = Number(negative ? -micros : micros)
+const two = (part: number): string => String(part).padStart(2, "0")
+
+const dayText = ({ day, month, year }: CalendarDay): string =>
+  `${String(year).padStart(4, "0")}-${two(month)}-${two(day)}`
+
+const fraction = (micros: number): string => (micros === 0 ? "" : `.${String(micros).padStart(6, "0")}`)
+
+const momentText = (moment: Moment): string =>
+  `${dayText(moment)} ${two(moment.hour)}:${two(moment.minute)}:${two(moment.second)}${fraction(moment.micros)}`
+
+const timeText = (micros: bigint): string => {
+  const total = Number(micros < BigInt(0) ? -micros : micros)
   const seconds = Math.floor(total / 1_000_000)
   const clock = `${two(Math.floor(seconds / 3600))}:${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}`
-  return `'${negative ? "-" : ""}${clock}.${String(total % 1_000_000).padStart(6, "0")}'`
+  return `${micros < BigInt(0) ? "-" : ""}${clock}${fraction(total % 1_000_000)}`
 }

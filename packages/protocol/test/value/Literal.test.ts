@@ -4,6 +4,7 @@ import * as Duration from "effect/Duration"
 import * as Result from "effect/Result"
 import { describe, expect, it } from "vitest"
 import * as Literal from "../../src/value/Literal.ts"
+import * as MysqlTypes from "../../src/value/MysqlTypes.ts"
 import * as Placeholders from "../../src/value/Placeholders.ts"
 import { bytes, type RecordedExchange, servers, session } from "../support/fixture.ts"
 import { parameterCases, textCases } from "../support/parameterCases.ts"
@@ -22,7 +23,7 @@ describe("literals", () => {
     [0, "0"],
     [-42, "-42"],
     [18446744073709551615n, "18446744073709551615"],
-    [-123456789012345678901234567890n, "-123456789012345678901234567890"],
+    [-123456789012345678901234567890n, "-123456789012345678901234567890."],
     [0.5, "0.5e0"],
     [-0, "-0e0"],
     [1e21, "1e+21"],
@@ -38,11 +39,21 @@ describe("literals", () => {
     [new Uint8Array(0), "x''"],
     [Buffer.from("abcd").subarray(1, 3), "x'6263'"],
     [new Float32Array([1]), "x'0000803f'"],
-    [new Date("2024-02-29T23:59:58.7Z"), "'2024-02-29 23:59:58.700'"],
-    [DateTime.makeUnsafe("0001-01-01T00:00:00Z"), "'0001-01-01 00:00:00.000'"],
-    [Duration.millis(3_723_004), "'01:02:03.004000'"],
-    [Duration.nanos(-1000n), "'-00:00:00.000001'"],
-    [Duration.hours(838), "'838:00:00.000000'"]
+    [new Date("2024-02-29T23:59:58.7Z"), "TIMESTAMP'2024-02-29 23:59:58.700000'"],
+    [DateTime.makeUnsafe("0001-01-01T00:00:00Z"), "TIMESTAMP'0001-01-01 00:00:00'"],
+    [Duration.millis(3_723_004), "TIME'01:02:03.004000'"],
+    [Duration.nanos(-1000n), "TIME'-00:00:00.000001'"],
+    [Duration.hours(838), "TIME'838:00:00'"],
+    [MysqlTypes.date("2024-02-29"), "DATE'2024-02-29'"],
+    [MysqlTypes.date("0000-02-29"), "DATE'0000-02-29'"],
+    [MysqlTypes.date("1900-02-29"), "'1900-02-29'"],
+    [MysqlTypes.date("2024-02-30"), "'2024-02-30'"],
+    [MysqlTypes.date("2024-02-00"), "'2024-02-00'"],
+    [MysqlTypes.date("2024-00-31"), "'2024-00-31'"],
+    [MysqlTypes.datetime("0000-00-00 00:00:00"), "'0000-00-00 00:00:00'"],
+    [MysqlTypes.bigintUnsigned(5), "CAST(5 AS UNSIGNED)"],
+    [MysqlTypes.decimal("5"), "5."],
+    [MysqlTypes.float(1.1), "CAST(1.100000023841858e0 AS FLOAT)"]
   ])("%o", (value, literal) => {
     expect(Literal.encode(value, context())).toEqual(Result.succeed(literal))
   })
@@ -59,7 +70,7 @@ describe("literals", () => {
 
   it("a DATETIME is in the session's time zone", () => {
     expect(Literal.encode(new Date("2024-02-29T23:00:00Z"), context(false, 120))).toEqual(
-      Result.succeed("'2024-03-01 01:00:00.000'")
+      Result.succeed("TIMESTAMP'2024-03-01 01:00:00'")
     )
   })
 
@@ -81,6 +92,36 @@ describe("interpolate", () => {
   it("puts literals where the placeholders are, and nowhere else", () => {
     expect(run("SELECT ?, '?', ? -- ?", ["a?b", null])).toEqual(Result.succeed("SELECT 'a?b', '?', NULL -- ?"))
     expect(run("SELECT 1", [])).toEqual(Result.succeed("SELECT 1"))
+  })
+
+  it.each<[sql: string, value: unknown, text: string]>([
+    ["SELECT ?AS v", 5, "SELECT 5 AS v"],
+    ["SELECT ?.5", 5, "SELECT 5 .5"],
+    ["SELECT N?", "a", "SELECT N 'a'"],
+    ["SELECT x?", "61", "SELECT x '61'"],
+    ["SELECT _latin1?", "a", "SELECT _latin1 'a'"],
+    ["SELECT 'a'?", "b", "SELECT 'a' 'b'"],
+    ["SELECT ?'a'", "b", "SELECT 'b' 'a'"],
+    ["SELECT @?", "a", "SELECT @ 'a'"],
+    ["SELECT 1-?", -1, "SELECT 1- -1"],
+    ["SELECT ??", 1, "SELECT 1 1"],
+    ["SELECT ä?", 1, "SELECT ä 1"],
+    ["SELECT (?)", 1, "SELECT (1)"]
+  ])("a literal stays a token of its own: %s", (sql, value, text) => {
+    const { parts } = Placeholders.parse(sql, context().sqlMode)
+    expect(run(sql, new Array(parts.length - 1).fill(value))).toEqual(Result.succeed(text))
+  })
+
+  it.each([
+    [
+      "SELECT /*!99999 ? */ 1",
+      "*/ DROP TABLE t; /*",
+      "SELECT /*!99999 _utf8mb4 x'2a2f2044524f50205441424c4520743b202f2a' */ 1"
+    ],
+    ["SELECT /*M! ? */ 1", "ü", "SELECT /*M! _utf8mb4 x'c3bc' */ 1"],
+    ["SELECT /*! ? */ 1", Uint8Array.of(1), "SELECT /*! x'01' */ 1"]
+  ])("nothing ends a comment that the server may not execute: %s", (sql, value, text) => {
+    expect(run(sql, [value])).toEqual(Result.succeed(text))
   })
 
   it("replacement patterns of JavaScript are text", () => {
