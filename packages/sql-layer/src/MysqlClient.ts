@@ -101,6 +101,19 @@ export interface MysqlClient extends SqlClient.SqlClient {
   readonly config: MysqlClientConfig
   /** A value as a JSON document; `bigint` becomes a number of JSON, digit for digit. */
   readonly json: (value: unknown) => Statement.Fragment
+  /**
+   * The end of an INSERT: where a row with the same key exists, its columns named here take the values that would have
+   * been inserted, and those of the second argument what stands there, a value or a fragment. MySQL counts a warning
+   * (1287) for the `VALUES(…)` that this is written with, since MariaDB knows no other way.
+   *
+   * ```ts
+   * sql`INSERT INTO hits ${sql.insert(rows)} ${sql.onDuplicateKeyUpdate(["page"], { count: sql`count + 1` })}`
+   * ```
+   */
+  readonly onDuplicateKeyUpdate: (
+    columns: ReadonlyArray<string>,
+    expressions?: Readonly<Record<string, unknown>>
+  ) => Statement.Fragment
 }
 
 /**
@@ -170,7 +183,14 @@ const makeWith = (acquirers: Acquirers): Effect.Effect<MysqlClient, never, React
       onCommitFailure: (connection) => leaseOf(connection).rollback,
       isTransaction: (connection) => leaseOf(connection).wantsRollback
     }),
-    (client) => Object.assign(client, { [TypeId]: TypeId, config, json: compiler.json })
+    (client) =>
+      Object.assign(client, {
+        [TypeId]: TypeId,
+        config,
+        json: compiler.json,
+        onDuplicateKeyUpdate: (columns: ReadonlyArray<string>, expressions: Readonly<Record<string, unknown>> = {}) =>
+          compiler.onDuplicateKeyUpdate(client, columns, expressions)
+      })
   )
 }
 

@@ -88,33 +88,40 @@ describe("the compiler", () => {
 })
 
 describe("json", () => {
-  const paramOf = (constructor: Statement.Constructor, value: unknown, withoutTransform = false): unknown =>
-    constructor`SELECT ${compiler.json(value)}`.compile(withoutTransform)[1][0]
+  const valueOf = (constructor: Statement.Constructor, value: unknown, withoutTransform = false): unknown => {
+    const [parameter] = constructor`SELECT ${compiler.json(value)}`.compile(withoutTransform)[1]
+    expect(parameter).toMatchObject({ type: "JSON" })
+    return (parameter as { readonly value: unknown }).value
+  }
 
-  it("is a placeholder and the document's text, also in helpers", () => {
-    expect(sql`SELECT ${compiler.json({ a: [1, null] })}`.compile()).toEqual(["SELECT ?", [`{"a":[1,null]}`]])
-    expect(sql`INSERT INTO t ${sql.insert({ doc: compiler.json("x") })}`.compile()).toEqual([
+  it("is a placeholder and a parameter of that type, also in helpers", () => {
+    expect(valueOf(sql, { a: [1, null] })).toEqual({ a: [1, null] })
+    expect(sql`INSERT INTO t ${sql.insert({ doc: compiler.json("x") })}`.compile()).toMatchObject([
       "INSERT INTO t (`doc`) VALUES (?)",
-      [`"x"`]
+      [{ type: "JSON", value: "x" }]
     ])
   })
 
-  it("writes a bigint digit for digit", () => {
-    expect(paramOf(sql, { id: BigInt("9007199254740993") })).toBe(`{"id":9007199254740993}`)
-  })
-
   it("transforms keys, unless told not to", () => {
-    expect(paramOf(camel, { firstName: { lastName: 1 } })).toBe(`{"first_name":{"last_name":1}}`)
-    expect(paramOf(camel, { firstName: 1 }, true)).toBe(`{"firstName":1}`)
-    expect(paramOf(sqlWith(MysqlClient.makeCompiler(Str.camelToSnake, false)), { firstName: 1 })).toBe(
-      `{"firstName":1}`
-    )
+    expect(valueOf(camel, { firstName: { lastName: 1 } })).toEqual({ first_name: { last_name: 1 } })
+    expect(valueOf(camel, { firstName: 1 }, true)).toEqual({ firstName: 1 })
+    expect(valueOf(sqlWith(MysqlClient.makeCompiler(Str.camelToSnake, false)), { firstName: 1 })).toEqual({
+      firstName: 1
+    })
+  })
+})
+
+describe("onDuplicateKeyUpdate", () => {
+  it("takes the new values of columns, and what else is to be set", () => {
+    expect(sql`${compiler.onDuplicateKeyUpdate(sql, ["a", "b`c"], { n: sql`n + ${1}`, x: 2 })}`.compile()).toEqual([
+      "ON DUPLICATE KEY UPDATE `a` = VALUES(`a`),`b``c` = VALUES(`b``c`),`n` = n + ?,`x` = ?",
+      [1, 2]
+    ])
   })
 
-  it("leaves what has no JSON text as it is, for the connection to refuse", () => {
-    const circular: Record<string, unknown> = {}
-    circular.self = circular
-    expect(paramOf(sql, circular)).toBe(circular)
-    expect(paramOf(sql, undefined)).toBeUndefined()
+  it("transforms names", () => {
+    expect(camel`${compiler.onDuplicateKeyUpdate(camel, ["firstName"], {})}`.compile()[0]).toBe(
+      "ON DUPLICATE KEY UPDATE `first_name` = VALUES(`first_name`)"
+    )
   })
 })

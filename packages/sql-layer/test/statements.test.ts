@@ -1,5 +1,6 @@
 /** What `effect/sql` asks of a driver's statements, on real servers. */
-import { expect } from "@effect/vitest"
+import { describe, expect } from "@effect/vitest"
+import { MysqlTypes } from "@effect-mysql/client"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import * as Str from "effect/String"
@@ -23,7 +24,7 @@ const people = Effect.gen(function* () {
   return sql
 })
 
-onEachServer((it, product) => {
+const suite: Parameters<typeof onEachServer>[0] = (it, product) => {
   it.effect("a statement gives rows as plain objects", () =>
     Effect.gen(function* () {
       const sql = yield* people
@@ -194,6 +195,60 @@ onEachServer((it, product) => {
     })
   )
 
+  it.effect("parameters with a type are parameters everywhere: in a text, in lists and in all helpers", () =>
+    Effect.gen(function* () {
+      const sql = yield* MysqlClient.MysqlClient
+      yield* sql`DROP TABLE IF EXISTS typed`
+      yield* sql`CREATE TABLE typed (id BIGINT PRIMARY KEY, n DECIMAL(20, 5), t DATETIME(6), d JSON, b VARBINARY(9))`
+      const { bigint, binary, datetime, decimal, json } = MysqlTypes
+      const row = {
+        id: bigint("9007199254740993"),
+        n: decimal("0.10000"),
+        t: datetime("2026-01-02 03:04:05.123456"),
+        d: json([{ a: 1 }]),
+        b: binary(new Uint8Array([0, 255]))
+      }
+      yield* sql`INSERT INTO typed ${sql.insert(row)}`
+      const stored = sql`SELECT id, n, CAST(t AS CHAR) AS t, d, b FROM typed WHERE id IN ${sql.in([row.id])} AND n = ${row.n}`
+      const expected = {
+        id: BigInt("9007199254740993"),
+        n: "0.10000",
+        t: "2026-01-02 03:04:05.123456",
+        d: [{ a: 1 }],
+        b: new Uint8Array([0, 255])
+      }
+      expect(yield* stored).toEqual([expected])
+      yield* sql`UPDATE typed SET ${sql.update({ n: decimal("1.5"), d: json("text") })}`
+      expect(yield* sql`SELECT n, d FROM typed`.unprepared).toEqual([{ n: "1.50000", d: "text" }])
+      const { b, id, n } = row
+      yield* sql`UPDATE typed JOIN ${sql.updateValues([{ id, n, b }] as any, "v")} ON typed.id = v.id SET typed.n = v.n`
+      expect(yield* stored).toEqual([{ ...expected, d: "text" }])
+      const reason = yield* reasonOf(sql`SELECT ${decimal("x")}`)
+      expect(reason).toMatchObject({ _tag: "UnknownError", cause: { reason: { _tag: "ParameterError" } } })
+    })
+  )
+
+  it.effect("onDuplicateKeyUpdate: new values, expressions and values of one's own", () =>
+    Effect.gen(function* () {
+      const sql = yield* people
+      const rows = [
+        { first_name: "Ada", age: 37, big: 5 },
+        { first_name: "Cy", age: 1, big: 6 }
+      ]
+      const upsert = sql`INSERT INTO people ${sql.insert(rows as any)}
+        ${sql.onDuplicateKeyUpdate(["age"], { big: sql`people.big + 1`, doc: sql.json({ again: true }) })}`
+      yield* upsert
+      expect(
+        yield* sql`SELECT first_name, age, big, doc FROM people WHERE first_name IN ('Ada', 'Cy') ORDER BY id`
+      ).toEqual([
+        { first_name: "Ada", age: 37, big: 2, doc: { again: true } },
+        { first_name: "Cy", age: 1, big: 6, doc: null }
+      ])
+      yield* upsert.unprepared
+      expect(yield* sql`SELECT big FROM people WHERE first_name = 'Cy'`).toEqual([{ big: 7 }])
+    })
+  )
+
   it.effect("an empty list matches nothing", () =>
     Effect.gen(function* () {
       const sql = yield* people
@@ -306,7 +361,10 @@ onEachServer((it, product) => {
       expect(yield* BeginTransaction).toBeUndefined()
     })
   )
-})
+}
+
+describe("statements", () => onEachServer(suite))
+describe("statements as text only", () => onEachServer(suite, { prepare: false }))
 
 onEachServer(
   (it) => {
@@ -318,6 +376,9 @@ onEachServer(
         const plain = { id: 1, first_name: "Ada", some_doc: { inner_key: [{ deep_key: 1 }] } }
         const camel = { id: 1, firstName: "Ada", someDoc: { innerKey: [{ deepKey: 1 }] } }
         const all = sql`SELECT * FROM names WHERE ${sql("firstName")} = ${"Ada"}`
+        yield* sql`INSERT INTO names ${sql.insert({ id: 1, firstName: "Eve" })} ${sql.onDuplicateKeyUpdate(["firstName"])}`
+        expect(yield* sql`SELECT first_name FROM names`).toEqual([{ firstName: "Eve" }])
+        yield* sql`UPDATE names SET ${sql.update({ firstName: "Ada" })}`
         expect(yield* all).toEqual([camel])
         expect(yield* Stream.runCollect(all.stream)).toEqual([camel])
         expect(yield* sql`SELECT * FROM names; UPDATE names SET id = 1`.unprepared).toEqual([

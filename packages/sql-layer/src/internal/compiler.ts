@@ -4,6 +4,7 @@
  * A compiler is made before it is known which product answers, and it cannot fail. What the product decides - whether
  * there is RETURNING - is noted beside the compiled statement, and asked before it is sent.
  */
+import { MysqlTypes } from "@effect-mysql/client"
 import * as Statement from "effect/sql/Statement"
 
 /** A JSON document as a value. */
@@ -13,18 +14,18 @@ const MysqlJson = Statement.custom<MysqlJson>("MysqlJson")
 
 export const json = (value: unknown): Statement.Fragment => Statement.fragment([MysqlJson(value, undefined, undefined)])
 
-/** Integers that are no `number` stay exact. */
-const jsonText = (value: unknown): unknown => {
-  try {
-    return JSON.stringify(value, (_key, item) => (typeof item === "bigint" ? rawJson(item.toString()) : item))
-  } catch {
-    // It has no JSON text. As it is it cannot be sent either: the statement fails with an error that says so.
-    return value
-  }
-}
-
-/** ECMAScript 2026's `JSON.rawJSON`, which the supported runtimes have. */
-const { rawJSON: rawJson } = JSON as unknown as { readonly rawJSON: (text: string) => unknown }
+/**
+ * The end of an INSERT that updates the row where there is one already. `VALUES(…)` is what both products know.
+ */
+export const onDuplicateKeyUpdate = (
+  sql: Statement.Constructor,
+  columns: ReadonlyArray<string>,
+  expressions: Readonly<Record<string, unknown>>
+): Statement.Fragment =>
+  sql.csv("ON DUPLICATE KEY UPDATE", [
+    ...columns.map((column) => sql`${sql(column)} = VALUES(${sql(column)})`),
+    ...Object.entries(expressions).map(([column, value]) => sql`${sql(column)} = ${value}`)
+  ])
 
 type Helper = "insert" | "update"
 
@@ -75,7 +76,7 @@ export const make = (transform: ((name: string) => string) | undefined, transfor
     },
     onCustom: (segment, placeholder, withoutTransform) => {
       const value = withoutTransform || transformValue === undefined ? segment.paramA : transformValue(segment.paramA)
-      return [placeholder(undefined), [jsonText(value)]]
+      return [placeholder(undefined), [MysqlTypes.json(value)]]
     }
   })
 
