@@ -124,6 +124,22 @@ export interface Info {
   /** In which statements are sent; see the option of that name. */
   readonly charset: string
   readonly collation: string
+  readonly protocolVersion: 10
+  /** What client and server have agreed on: the flags of the manual's "Capabilities Flags", and MariaDB's own. */
+  readonly capabilities: { readonly flags: number; readonly extended: number }
+}
+
+/**
+ * What the server has noted about the statement before.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Warning {
+  /** `Note`, `Warning` or `Error`. */
+  readonly level: string
+  readonly errno: number
+  readonly message: string
 }
 
 /**
@@ -238,6 +254,13 @@ export interface MysqlConnection {
    */
   readonly reserve: Effect.Effect<ReservedConnection, MysqlError, Scope.Scope>
   readonly ping: Effect.Effect<void, MysqlError>
+  /**
+   * Ends the statement that another connection runs, or that connection. Fails with `ServerError` 1094 where there is
+   * none of this number. The server has taken note when this ends; the other side notices a little later.
+   */
+  readonly kill: (connectionId: number, what: "QUERY" | "CONNECTION") => Effect.Effect<void, MysqlError>
+  /** A value as a literal of SQL, by the mode that the session is in now. Fails with `ParameterError`. */
+  readonly escape: (value: unknown) => Effect.Effect<string, MysqlError>
 }
 
 /**
@@ -255,6 +278,15 @@ export interface ReservedConnection extends MysqlConnection {
   readonly rollbackTo: (name: string) => Effect.Effect<void, MysqlError>
   readonly release: (name: string) => Effect.Effect<void, MysqlError>
   readonly useDatabase: (name: string) => Effect.Effect<void, MysqlError>
+  /**
+   * The character set in which statements go to the server from now on, and the collation; see the options of these
+   * names. Fails with `ConfigurationError` for a set that is not among them.
+   */
+  readonly setCharset: (charset: string, collation?: string) => Effect.Effect<void, MysqlError>
+  /** Says nothing to a server that is in this mode already. Switching it on commits an open transaction. */
+  readonly setAutocommit: (on: boolean) => Effect.Effect<void, MysqlError>
+  /** What the server has noted about the last statement: one round trip, worth it when its `warningCount` is not 0. */
+  readonly warnings: Effect.Effect<ReadonlyArray<Warning>, MysqlError>
   /** Puts the session back to its configured state; an open transaction is rolled back. */
   readonly reset: Effect.Effect<void, MysqlError>
 }

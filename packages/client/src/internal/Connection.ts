@@ -17,6 +17,7 @@ import type { Owner } from "./Entry.ts"
 import { collectAll, collectFirst, Execution, type Finish } from "./Execution.ts"
 import * as login from "./login.ts"
 import * as results from "./results.ts"
+import * as sessionControl from "./sessionControl.ts"
 import { Statement } from "./statements.ts"
 
 /** Connects and logs in, see `Core.open`. */
@@ -143,6 +144,26 @@ export class Connection implements Public.ReservedConnection {
     })
   }
 
+  kill(connectionId: number, what: "QUERY" | "CONNECTION"): Effect.Effect<void, MysqlError.MysqlError> {
+    return sessionControl.kill(this.execution, connectionId, what)
+  }
+
+  escape(value: unknown): Effect.Effect<string, MysqlError.MysqlError> {
+    return sessionControl.escape(this.core, this.execution, value)
+  }
+
+  setCharset(charset: string, collation?: string): Effect.Effect<void, MysqlError.MysqlError> {
+    return sessionControl.setCharset(this.core, this.execution, charset, collation)
+  }
+
+  setAutocommit(on: boolean): Effect.Effect<void, MysqlError.MysqlError> {
+    return sessionControl.setAutocommit(this.core, this.execution, on)
+  }
+
+  get warnings(): Effect.Effect<ReadonlyArray<Public.Warning>, MysqlError.MysqlError> {
+    return sessionControl.warnings(this.execution)
+  }
+
   get ping(): Effect.Effect<void, MysqlError.MysqlError> {
     return this.execution.plain([Command.ping])
   }
@@ -215,6 +236,7 @@ export class Connection implements Public.ReservedConnection {
           : Effect.as(this.execution.plain(flight, sql), config.database)
       return Effect.map(database, (name) => {
         exchange.database = typeof name === "string" ? name : undefined
+        this.core.info = Core.describe(config, this.core.session)
         exchange.stateChanged = false
         this.core.touched = false
       })

@@ -23,11 +23,12 @@ const endBound = Duration.seconds(2)
 
 /** What all views of one connection share. */
 export interface Core {
-  readonly config: Resolved
+  /** As it was opened, but for the user, who may have been changed. */
+  config: Resolved
   readonly session: login.Session
   readonly exchange: Exchange
   readonly statements: StatementCache
-  readonly info: Info
+  info: Info
   /** How rows come out where a statement does not say otherwise: made once, since decoders are kept with them. */
   readonly rows: { readonly object: ReplyOptions["rows"]; readonly array: ReplyOptions["rows"] }
   /** Since the last reset a statement ran that may have left something behind in the session. */
@@ -56,7 +57,7 @@ export const open = (config: Resolved, canceller: Canceller): Effect.Effect<Core
         charset: Charset.named(config.charset),
         maxAllowedPacket: session.maxAllowedPacket,
         cancellation: config.cancellation,
-        kill: (request) => canceller.kill(config, session, request),
+        kill: (request) => canceller.kill(core.config, session, request),
         runFork,
         onLost: () => runFork(Scope.close(scope, Exit.void))
       })
@@ -104,7 +105,8 @@ const cut = ({ config, exchange, session }: Core, canceller: Canceller): Effect.
 const closedHere = (): MysqlError =>
   make(new ConnectionLost({ phase: "sent", problem: "the connection was closed here while it was in use" }))
 
-const describe = (config: Resolved, session: login.Session): Info => {
+/** After login and reset; `session` tells of the former. */
+export const describe = (config: Resolved, session: login.Session): Info => {
   const { greeting, transport } = session
   return {
     product: greeting.product,
@@ -114,6 +116,8 @@ const describe = (config: Resolved, session: login.Session): Info => {
     authPlugin: session.authPlugin,
     tls: transport.tls === undefined ? undefined : { ...transport.tls, verified: transport.secure === "verified" },
     charset: config.charset,
-    collation: session.collation
+    collation: session.collation,
+    protocolVersion: 10,
+    capabilities: session.capabilities
   }
 }

@@ -128,9 +128,13 @@ export class Execution {
     sql: string
   ): Effect.Effect<unknown, MysqlError.MysqlError> {
     return this.flight([...commands, Command.query(question)], sql, (entry) => {
-      const rows = entry.replies.at(-1)!.results[0]?.rows as ReadonlyArray<ReadonlyArray<unknown>> | undefined
-      return Effect.as(succeeded(entry), rows?.[0]?.[0])
+      return Effect.map(succeeded(entry), () => rowsOfLast(entry)[0]?.[0])
     })
+  }
+
+  /** The rows of a statement of our own, which changes nothing. */
+  rowsOf(sql: string): Effect.Effect<ReadonlyArray<ReadonlyArray<unknown>>, MysqlError.MysqlError> {
+    return this.flight([Command.query(sql)], sql, (entry) => Effect.map(succeeded(entry), () => rowsOfLast(entry)))
   }
 
   private flight<A>(
@@ -539,6 +543,9 @@ const learn = (statement: Statement, protocol: Protocol, rows: Rows, metadata: M
   statement.forgetColumns(protocol)
   statement.remember(protocol, rows, metadata)
 }
+
+const rowsOfLast = (entry: Entry): ReadonlyArray<ReadonlyArray<unknown>> =>
+  (entry.replies.at(-1)!.results[0]?.rows ?? []) as ReadonlyArray<ReadonlyArray<unknown>>
 
 /** COM_QUERY is 0x03; the first byte behind the header tells the command. */
 const isQuery = (bytes: Buffer): boolean => bytes[4] === 0x03
