@@ -289,6 +289,8 @@ export interface ReservedConnection extends MysqlConnection {
   readonly warnings: Effect.Effect<ReadonlyArray<Warning>, MysqlError>
   /** Puts the session back to its configured state; an open transaction is rolled back. */
   readonly reset: Effect.Effect<void, MysqlError>
+  /** Cuts the line: the session ends, what is open in it is rolled back, and everything else asked of it fails. */
+  readonly close: Effect.Effect<void>
 }
 
 /**

@@ -341,6 +341,9 @@ export const make = (config: PoolConfig): Effect.Effect<MysqlPool, MysqlError.My
     const hasStrayed = ({ exchange }: Core): boolean =>
       resolved.database === undefined && exchange.database !== undefined && settings.resetOnRelease !== "rollback"
 
+    /** A branch that is open, or on MariaDB prepared: a reset leaves sessions that cannot read their tables any more. */
+    const hasBranch = ({ branched, exchange }: Core): boolean => branched && exchange.inTransaction
+
     const clean = (connection: Connection.Connection): Effect.Effect<void, MysqlError.MysqlError> =>
       Effect.andThen(
         connection.core.exchange.settled,
@@ -359,7 +362,7 @@ export const make = (config: PoolConfig): Effect.Effect<MysqlPool, MysqlError.My
         const { exchange, session } = core
         const end = (usable: boolean): void =>
           carryOut(usable && exchange.lost === undefined ? state.release(slot, now()) : state.remove(slot))
-        if (slot.doomed || state.isClosed || hasStrayed(core)) return Effect.sync(() => end(false))
+        if (slot.doomed || state.isClosed || hasStrayed(core) || hasBranch(core)) return Effect.sync(() => end(false))
         // Whoever waits gets it without a further look.
         if (exchange.quiet && !needsReset(core)) {
           return Effect.map(session.transport.idle, (line) => end(line === "quiet"))

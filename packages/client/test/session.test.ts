@@ -137,6 +137,22 @@ for (const server of SharedServers.all) {
         }
       }).pipe(Effect.provide(server.layer))
     )
+
+    it.live("that is closed by its owner is gone on the server, and fails from then on", () =>
+      Effect.gen(function* () {
+        const observer = yield* connect()
+        const connection = yield* connect()
+        const own = yield* connection.reserve
+        yield* own.query("DO 1")
+        yield* own.close
+        expect(own.statusUnsafe()).toMatchObject({ closed: true, inTransaction: false })
+        expect(yield* Effect.map(Effect.exit(own.query("DO 1")), reasonOf)).toMatchObject({ _tag: "ConnectionLost" })
+        const listed = observer.query("SELECT 1 FROM information_schema.processlist WHERE id = ?", [
+          own.info.connectionId
+        ])
+        yield* Effect.repeat(listed, { until: ({ rows }) => rows.length === 0 })
+      }).pipe(Effect.provide(server.layer))
+    )
   })
 }
 

@@ -21,6 +21,7 @@ import * as SqlClient from "effect/sql/SqlClient"
 import type * as SqlConnection from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
 import * as Statement from "effect/sql/Statement"
+import * as clientStats from "./internal/clientStats.ts"
 import * as compiler from "./internal/compiler.ts"
 import { DriverConnection, rowOptions } from "./internal/DriverConnection.ts"
 import * as errors from "./internal/errors.ts"
@@ -151,12 +152,13 @@ interface Acquirers {
   readonly acquirer: SqlConnection.Acquirer
   readonly borrower: SqlConnection.Borrower
   readonly transactionAcquirer: SqlConnection.Acquirer
+  readonly stats: MysqlPool.MysqlPool["stats"]
 }
 
 let clients = 0
 
 const makeWith = (acquirers: Acquirers): Effect.Effect<MysqlClient, never, Reactivity.Reactivity> => {
-  const { acquirer, borrower, config, telemetry, transactionAcquirer } = acquirers
+  const { acquirer, borrower, config, stats, telemetry, transactionAcquirer } = acquirers
   const { transformJson, transformQueryNames, transformResultNames } = config
   const transactionService = Context.Service<SqlClient.TransactionConnection, SqlClient.TransactionConnection.Service>(
     `@effect-mysql/sql-layer/Transaction/${clients++}`
@@ -183,14 +185,16 @@ const makeWith = (acquirers: Acquirers): Effect.Effect<MysqlClient, never, React
       onCommitFailure: (connection) => leaseOf(connection).rollback,
       isTransaction: (connection) => leaseOf(connection).wantsRollback
     }),
-    (client) =>
-      Object.assign(client, {
+    (client) => {
+      clientStats.register(client, stats)
+      return Object.assign(client, {
         [TypeId]: TypeId,
         config,
         json: compiler.json,
         onDuplicateKeyUpdate: (columns: ReadonlyArray<string>, expressions: Readonly<Record<string, unknown>> = {}) =>
           compiler.onDuplicateKeyUpdate(client, columns, expressions)
       })
+    }
   )
 }
 
@@ -227,6 +231,7 @@ export const make = (
     return yield* makeWith({
       config,
       telemetry,
+      stats: pool.stats,
       acquirer: Effect.mapBoth(pool.get, { onFailure: connectError, onSuccess: wrap }),
       borrower: (f) =>
         Effect.mapError(
@@ -262,18 +267,28 @@ export const makeClient = (
     telemetry.product = connection.info.product
     const options = rowOptions(resolved.decoding)
     const shared = new DriverConnection(connection, options)
+    let reserved = 0
+    const counted = Effect.acquireRelease(
+      Effect.sync(() => reserved++),
+      () => Effect.sync(() => reserved--)
+    )
     return yield* makeWith({
       config,
       telemetry,
+      stats: Effect.sync(() => {
+        const used = Math.min(reserved, 1)
+        const idle = connection.statusUnsafe().closed ? 0 : 1 - used
+        return { idle, used, connecting: 0, pending: Math.max(reserved - 1, 0), max: 1 }
+      }),
       acquirer: Effect.succeed(shared),
       borrower: (f) => f(shared),
-      transactionAcquirer: Effect.flatMap(Effect.mapError(connection.reserve, connectError), (reserved) => {
-        const lease = new Lease(reserved, options)
+      transactionAcquirer: Effect.flatMap(Effect.mapError(connection.reserve, connectError), (own) => {
+        const lease = new Lease(own, options)
         return Effect.as(
           Effect.addFinalizer(() => lease.end(true)),
           lease
         )
-      })
+      }).pipe((acquire) => Effect.andThen(counted, acquire))
     })
   })
 

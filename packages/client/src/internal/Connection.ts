@@ -239,8 +239,13 @@ export class Connection implements Public.ReservedConnection {
         this.core.info = Core.describe(config, this.core.session)
         exchange.stateChanged = false
         this.core.touched = false
+        this.core.branched = false
       })
     })
+  }
+
+  get close(): Effect.Effect<void> {
+    return Effect.sync(() => this.core.exchange.cut())
   }
 
   /** A statement of our own that returns nothing; no bound of the user's statements applies to it. */

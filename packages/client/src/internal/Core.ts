@@ -33,6 +33,8 @@ export interface Core {
   readonly rows: { readonly object: ReplyOptions["rows"]; readonly array: ReplyOptions["rows"] }
   /** Since the last reset a statement ran that may have left something behind in the session. */
   touched: boolean
+  /** Since the last reset a branch of a distributed transaction may have been begun. */
+  branched: boolean
 }
 
 /**
@@ -71,7 +73,8 @@ export const open = (config: Resolved, canceller: Canceller): Effect.Effect<Core
           object: { shape: "object", decoding: config.decoding, offsetMinutes: config.offsetMinutes },
           array: { shape: "array", decoding: config.decoding, offsetMinutes: config.offsetMinutes }
         },
-        touched: false
+        touched: false,
+        branched: false
       }
       yield* Effect.addFinalizer(() =>
         // What was interrupted is stopped before: closing the line alone would let it run on.

@@ -245,6 +245,11 @@ export class Exchange {
     })
   }
 
+  /** Ends the connection because its owner wants that. */
+  cut(): void {
+    this.lose(lostLine("closed by the one who had it"))
+  }
+
   /** Marks the connection as lost: whoever waits gets an error that says how far his statement was. */
   lose(error: MysqlError.MysqlError): void {
     if (this.lost !== undefined) return

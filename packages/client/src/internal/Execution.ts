@@ -187,6 +187,7 @@ export class Execution {
       bytes = Command.query(sent.success)
     }
     if (!statement.plain) this.core.touched = true
+    if (statement.beginsBranch) this.core.branched = true
     return Result.succeed(
       makeEntry({
         bytes,

@@ -15,6 +15,11 @@ const leavesBehind =
 /** The statement leaves nothing behind but its effect on data and on the transaction. */
 export const isPlain = (sql: string): boolean => plainStart.test(sql) && !leavesBehind.test(sql)
 
+const beginningBranch = /\bxa\s+(?:start|begin)\b/i
+
+/** It may begin a branch of a distributed transaction. */
+export const beginsBranch = (sql: string): boolean => beginningBranch.test(sql)
+
 /** White space and comments; the beginning of a comment whose text is code counts as one. */
 const blank = /\s+|\/\*M?!\d*|\/\*[\s\S]*?\*\/|#[^\n]*|--(?=\s)[^\n]*/y
 

@@ -12,7 +12,7 @@ import * as RowDecoder from "@effect-mysql/protocol/row/RowDecoder"
 import * as Placeholders from "@effect-mysql/protocol/value/Placeholders"
 import * as Result from "effect/Result"
 import type { Entry } from "./Entry.ts"
-import { isKillable, isPlain } from "./sessionEffects.ts"
+import { beginsBranch, isKillable, isPlain } from "./sessionEffects.ts"
 
 export type Protocol = RowDecoder.RowOptions["protocol"]
 export type Shape = RowDecoder.RowOptions["shape"]
@@ -52,6 +52,8 @@ export class Statement {
   /** It leaves nothing behind in the session. */
   readonly plain: boolean
   readonly killable: boolean
+  /** It may begin a branch of a distributed transaction. */
+  readonly beginsBranch: boolean
   prepared: Prepared | undefined = undefined
   /** When it was used last, as a count of all uses. */
   lastUse = 0
@@ -71,6 +73,7 @@ export class Statement {
     this.pinned = pinned
     this.plain = isPlain(sql)
     this.killable = isKillable(sql)
+    this.beginsBranch = beginsBranch(sql)
   }
 
   get inUse(): boolean {

@@ -2,7 +2,13 @@
  * The six methods that `effect/sql` wants of a connection, on a `MysqlConnection`. Prepared statements by default; the
  * unprepared methods send text, which may hold several statements.
  */
-import type { MysqlConnection, Outcome, QueryOptions, QueryResult } from "@effect-mysql/client/MysqlConnection"
+import type {
+  BatchResult,
+  MysqlConnection,
+  Outcome,
+  QueryOptions,
+  QueryResult
+} from "@effect-mysql/client/MysqlConnection"
 import type { MysqlError } from "@effect-mysql/client/MysqlError"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
@@ -63,6 +69,23 @@ export class DriverConnection implements SqlConnection.Connection {
 
   executeRaw(sql: string, params: ReadonlyArray<unknown>): Effect.Effect<unknown, SqlError> {
     return this.query({ operation: "executeRaw", sql, params }, "object", (result) => result)
+  }
+
+  /** The rows as arrays, whatever the names of the columns, and what surrounds them. */
+  executeResult(
+    sql: string,
+    params: ReadonlyArray<unknown>
+  ): Effect.Effect<QueryResult<ReadonlyArray<unknown>>, SqlError> {
+    return this.query({ operation: "execute", sql, params }, "array", (result) => result)
+  }
+
+  /** One statement for many rows of values. */
+  batch(sql: string, rows: Iterable<ReadonlyArray<unknown>>): Effect.Effect<BatchResult, SqlError> {
+    return this.run(
+      { operation: "executeMany", sql, params: [] },
+      () => this.connection.batch(sql, rows),
+      (result) => result
+    )
   }
 
   executeValues(

@@ -10,7 +10,7 @@
  * What `effect/sql` runs to clean up must not fail, since it would become a defect: a ROLLBACK on a lost line succeeds,
  * because the server rolls back what belongs to it, and a savepoint that cannot be rolled back dooms the transaction.
  */
-import type { ReservedConnection } from "@effect-mysql/client/MysqlConnection"
+import type { Info, ReservedConnection } from "@effect-mysql/client/MysqlConnection"
 import * as MysqlError from "@effect-mysql/client/MysqlError"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -24,7 +24,7 @@ import { isSqlError, type SqlError } from "effect/sql/SqlError"
 import { DriverConnection, type Request, type RowOptions, type TransformRows } from "./DriverConnection.ts"
 import * as errors from "./errors.ts"
 import * as statementText from "./statementText.ts"
-import { leaseIsOver, type Seen, TransactionState } from "./TransactionState.ts"
+import { leaseIsOver, provesRollback, type Seen, TransactionState } from "./TransactionState.ts"
 
 /** A stream that has the connection until it ends. */
 interface Reading {
@@ -50,15 +50,42 @@ export const controls = {
 /** The savepoints of `effect/sql`; that these fail would become a defect. */
 const cleaningUpSavepoint = /^(?:ROLLBACK TO|RELEASE) SAVEPOINT effect_sql_\d+$/
 
+/** Savepoints by hand: never the same name twice on a lease, and none that `effect/sql` uses. */
+const handSavepoint = (count: number): string => `effect_mysql_${count}`
+
 export class Lease extends DriverConnection {
   private readonly reserved: ReservedConnection
   private readonly turn = Semaphore.makeUnsafe(1)
   private readonly state = new TransactionState()
   private reading: Reading | undefined = undefined
+  private savepoints = 0
+  /** The transaction is a branch of XA. */
+  private branch = false
 
   constructor(connection: ReservedConnection, options: RowOptions) {
     super(connection, options)
     this.reserved = connection
+  }
+
+  get info(): Info {
+    return this.connection.info
+  }
+
+  /** As the server said last. */
+  get inTransaction(): boolean {
+    return this.seen.inTransaction
+  }
+
+  /** The statement that committed what was open before its time. */
+  get committedBy(): string | undefined {
+    this.state.settle(this.seen)
+    return this.state.committedBy
+  }
+
+  /** Why nothing more runs in the transaction. */
+  get gone(): SqlError | undefined {
+    const commitment = this.state.commitment(this.seen)
+    return commitment === "send" || commitment === "done" ? undefined : commitment
   }
 
   /** There is something to roll back, or a rollback would come too late. */
@@ -105,6 +132,70 @@ export class Lease extends DriverConnection {
     })
   }
 
+  /** Sets a savepoint whose name no other has, and tells it. */
+  get setSavepoint(): Effect.Effect<string, SqlError> {
+    return Effect.suspend(() => {
+      const name = handSavepoint(++this.savepoints)
+      return Effect.as(this.executeUnprepared(controls.savepoint(name), [], undefined), name)
+    })
+  }
+
+  /** Rolls back to a savepoint and releases it. It does not fail: where it cannot, the transaction is doomed. */
+  undoTo(savepoint: string): Effect.Effect<void> {
+    return Effect.andThen(
+      this.cleanUpSavepoint(controls.rollbackTo(savepoint)),
+      this.cleanUpSavepoint(controls.release(savepoint))
+    )
+  }
+
+  /**
+   * A statement of XA, whose state is not that of an ordinary transaction; `phase` says what the loss of the line means.
+   * A stream that was left open is ended before.
+   */
+  xa(sql: string, phase: errors.Place["phase"]): Effect.Effect<void, SqlError> {
+    return this.afterStream(
+      Effect.suspend(() =>
+        this.state.isOver
+          ? Effect.fail(leaseIsOver("xa"))
+          : Effect.mapError(Effect.asVoid(this.connection.query(sql)), (error) =>
+              this.sqlError(phase === "commit" ? this.unknownIfLost(error) : error, "xa", phase)
+            )
+      )
+    )
+  }
+
+  /** Rolls a branch back that is not prepared. It does not fail: where it cannot in time, the session ends. */
+  undoBranch(end: string, rollback: string): Effect.Effect<void> {
+    const undo = Effect.andThen(
+      Effect.ignore(this.connection.query(end)),
+      Effect.suspend(() => this.connection.query(rollback))
+    )
+    return Effect.andThen(
+      Effect.catch(bounded(this.afterStream(undo)), () => (this.inTransaction ? this.reserved.close : Effect.void)),
+      Effect.sync(() => this.forgetBranch())
+    )
+  }
+
+  beginBranch(start: string): Effect.Effect<void, SqlError> {
+    return Effect.andThen(
+      this.xa(start, "transaction"),
+      Effect.sync(() => {
+        this.branch = true
+      })
+    )
+  }
+
+  /** A branch of XA is prepared, or ended: what ran in it is nothing to this lease any more. */
+  forgetBranch(): void {
+    this.branch = false
+    this.state.forget()
+  }
+
+  /** Ends the session at once. */
+  get close(): Effect.Effect<void> {
+    return this.reserved.close
+  }
+
   override executeUnprepared(
     sql: string,
     params: ReadonlyArray<unknown>,
@@ -133,7 +224,7 @@ export class Lease extends DriverConnection {
           return Effect.matchEffect(send(this.optionsFor(fiber)), {
             onFailure: (error) => {
               const failure = this.inPlace(request, inTransaction, error)
-              this.state.failed(request.sql, this.seen, failure)
+              this.failed(request, failure)
               return Effect.fail(failure)
             },
             onSuccess: (result) => {
@@ -187,7 +278,7 @@ export class Lease extends DriverConnection {
             Scope.close(scope, Exit.void),
             Effect.suspend(() => {
               if (failure === undefined) this.state.succeeded(request.sql, this.seen)
-              else this.state.failed(request.sql, this.seen, failure)
+              else this.failed(request, failure)
               return this.turn.release(1)
             })
           )
@@ -216,6 +307,14 @@ export class Lease extends DriverConnection {
     return this.state.refusal(request.operation, request.sql, this.seen) ?? super.refusal(request)
   }
 
+  private unknownIfLost(error: MysqlError.MysqlError): MysqlError.MysqlError {
+    const { reason } = error
+    const lost = reason._tag === "ConnectionLost" && (reason.phase === "sent" || reason.phase === "replyStarted")
+    if (!lost) return error
+    const { connectionId } = this.info
+    return MysqlError.make(new MysqlError.CommitOutcomeUnknown({ connectionId, cause: reason }))
+  }
+
   private get seen(): Seen {
     return this.connection.statusUnsafe()
   }
@@ -224,6 +323,12 @@ export class Lease extends DriverConnection {
   private start({ sql }: Request): boolean {
     this.state.started(sql)
     return this.seen.inTransaction
+  }
+
+  private failed({ sql }: Request, failure: SqlError): void {
+    this.state.failed(sql, this.seen, failure)
+    // What is rolled back of a branch is still open for MariaDB, to be rolled back by name.
+    if (this.branch && provesRollback.has(failure.reason._tag)) this.state.doom(failure)
   }
 
   private inPlace({ operation, sql }: Request, inTransaction: boolean, error: MysqlError.MysqlError): SqlError {

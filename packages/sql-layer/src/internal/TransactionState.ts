@@ -30,7 +30,7 @@ const open: State = { _tag: "Open" }
 const over: State = { _tag: "Over" }
 
 /** Errors after which nothing of a transaction is left, whatever the statement was. */
-const provesRollback: ReadonlySet<string> = new Set(["DeadlockError", "SerializationError"])
+export const provesRollback: ReadonlySet<string> = new Set(["DeadlockError", "SerializationError"])
 
 export class TransactionState {
   private state: State = none

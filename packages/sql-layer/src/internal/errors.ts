@@ -221,11 +221,9 @@ export const fromMysql = (error: MysqlError.MysqlError, place: Place): SqlError.
 export const make = (
   kind: "connection" | "syntax" | "unknown",
   operation: string,
-  message: string
-): SqlError.SqlError => {
-  const fields = { cause: new Error(message), message, operation }
-  return new SqlError.SqlError({ reason: new reasons[kind](fields) })
-}
+  message: string,
+  cause: unknown = new Error(message)
+): SqlError.SqlError => new SqlError.SqlError({ reason: new reasons[kind]({ cause, message, operation }) })
 
 const byTag = {
   ConnectionError: SqlError.ConnectionError,
