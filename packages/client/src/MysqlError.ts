@@ -275,6 +275,65 @@ export class MysqlError extends Data.TaggedError("MysqlError")<{ readonly reason
   }
 }
 
+const errorOfServer = (error: MysqlError): Pick<ServerError, "errno" | "serverMessage"> | undefined => {
+  const { reason } = error
+  if (reason._tag === "ServerError") return reason
+  if (reason._tag === "LoginError" && reason.errno !== undefined) {
+    return { errno: reason.errno, serverMessage: reason.problem }
+  }
+  // A server that ends a session or turns a connection away has said why.
+  const because = reason._tag === "ConnectError" || reason._tag === "ConnectionLost" ? reason.cause : undefined
+  return because instanceof ServerError ? because : isMysqlError(because) ? errorOfServer(because) : undefined
+}
+
+/**
+ * The server takes no writes: it is a replica, or it was a primary until a failover. The statement did nothing, and it
+ * may work on the server that is the primary now. The same for a transaction that was begun as read only, which only the
+ * caller can tell apart.
+ *
+ * These are 1290 where it names `read_only` or `super_read_only`, 1792 and 1836.
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const isReadOnly = (error: MysqlError): boolean => {
+  const said = errorOfServer(error)
+  switch (said?.errno) {
+    case 1290:
+      return /read[-_]only/i.test(said.serverMessage)
+    case 1792:
+    case 1836:
+      return true
+    default:
+      return false
+  }
+}
+
+/**
+ * The server runs nothing at present, though it answers: it shuts down (1053), is in offline mode (3032, 3168), has left
+ * its Galera cluster (1047 with the word of WSREP) or its replication group (3796, 3797). Another server may do it now,
+ * and this one later. What it ran, where the error came in the middle of a statement, is told by the phase of a
+ * `ConnectionLost`; otherwise the statement did nothing.
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const isUnavailable = (error: MysqlError): boolean => {
+  const said = errorOfServer(error)
+  switch (said?.errno) {
+    case 1047:
+      return /wsrep/i.test(said.serverMessage)
+    case 1053:
+    case 3032:
+    case 3168:
+    case 3796:
+    case 3797:
+      return true
+    default:
+      return false
+  }
+}
+
 /**
  * @since 0.1.0
  * @category constructors

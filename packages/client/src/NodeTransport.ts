@@ -24,7 +24,19 @@ import type { Target, Transport, TransportConnection } from "./Transport.ts"
 
 const defaultKeepAlive = Duration.minutes(1)
 
-const problemOf = (cause: unknown): string => (cause instanceof Error ? cause.message || cause.name : String(cause))
+/** What the system's errors of an open line mean. */
+const meanings: Readonly<Record<string, string>> = {
+  ECONNRESET: "the server, or something on the way to it, broke the line off",
+  EPIPE: "the server, or something on the way to it, had closed the line",
+  ETIMEDOUT: "the other side does not answer any more"
+}
+
+const problemOf = (cause: unknown): string => {
+  if (!(cause instanceof Error)) return String(cause)
+  const problem = cause.message || cause.name
+  const meaning = meanings[String((cause as NodeJS.ErrnoException).code)]
+  return meaning === undefined ? problem : `${meaning} (${problem})`
+}
 
 const open = (target: Target, keepAlive: Duration.Duration): Net.Socket =>
   "socketPath" in target

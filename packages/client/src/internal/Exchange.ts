@@ -25,6 +25,7 @@ import * as Fiber from "effect/Fiber"
 import * as MysqlError from "../MysqlError.ts"
 import type { TransportConnection } from "../Transport.ts"
 import { type Entry, firstSequence, lostAs, make as makeEntry, type Owner } from "./Entry.ts"
+import { endOf, lostBy } from "./ending.ts"
 import * as failures from "./failures.ts"
 import { Outbox } from "./Outbox.ts"
 
@@ -65,8 +66,6 @@ export interface ExchangeOptions {
 /** Commands that may be under way at once, and their bytes together; a longer one is under way alone. */
 const maxInFlight = 128
 const maxInFlightBytes = 1024 * 1024
-/** ER_CLIENT_INTERACTION_TIMEOUT: sent unasked, before the command was read. */
-const idleTooLong = 4031
 /** How long stopping a statement may take before the line is cut. */
 const cancelBound = Duration.seconds(5)
 /** A KILL that came before its statement did has no effect: it is repeated after this time. */
@@ -428,12 +427,9 @@ export class Exchange {
     const reply = pingReply(this.options.capabilities)
     this.options.parser.expect(0)
     this.consume(reply)
+    const unexpected = { phase: "idle", expected: "silence", got: "bytes that nobody asked for" }
     this.lose(
-      MysqlError.make(
-        reply.err === undefined
-          ? new MysqlError.ProtocolError({ phase: "idle", expected: "silence", got: "bytes that nobody asked for" })
-          : new MysqlError.ConnectionLost({ phase: "idle", problem: reply.err.message })
-      )
+      reply.err === undefined ? MysqlError.make(new MysqlError.ProtocolError(unexpected)) : lostBy(reply.err, "idle")
     )
   }
 
@@ -583,9 +579,7 @@ export class Exchange {
 /** The connection cannot be used after this reply. */
 const whyLost = (reply: Reply, sequence: number): MysqlError.MysqlError | undefined => {
   if (reply.failure !== undefined) return failures.protocol(reply.failure)
-  return reply.err?.errno === idleTooLong && sequence === 0
-    ? MysqlError.make(new MysqlError.ConnectionLost({ phase: "notSent", problem: reply.err.message }))
-    : undefined
+  return reply.err === undefined ? undefined : endOf(reply.err, sequence)
 }
 
 const pingReply = (capabilities: Capabilities): Reply =>
