@@ -133,7 +133,7 @@ describe("preparing", () => {
     })
   )
 
-  it.effect("happens anew where MySQL would bend a string to an earlier number, and not for the next string", () =>
+  it.effect("happens anew where MySQL might bend a value to the type of an earlier one", () =>
     Effect.gen(function* () {
       const server = Simulation.make()
       const connection = yield* server.connect()
@@ -142,7 +142,7 @@ describe("preparing", () => {
         expect((yield* connection.query("ECHO ?", [value])).rows).toEqual([{ x: `${value}` }])
         prepared.push(server.preparations())
       }
-      expect(prepared).toEqual([1, 1, 2, 2, 2, 3])
+      expect(prepared).toEqual([1, 1, 2, 2, 3, 4])
     })
   )
 

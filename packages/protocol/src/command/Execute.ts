@@ -12,7 +12,7 @@ import { ColumnType } from "../ColumnType.ts"
 import * as Packet from "../framing/Packet.ts"
 import { inCharset, typeOf, unsignedFlag, write } from "../value/BinaryValue.ts"
 import type { Charset } from "../value/Charset.ts"
-import { classify, isString, type Parameter, ParameterError } from "../value/Parameter.ts"
+import { classify, type Parameter, ParameterError } from "../value/Parameter.ts"
 import type { Zone } from "../value/Zone.ts"
 import type { QueryAttributes } from "./QueryAttributes.ts"
 
@@ -119,7 +119,8 @@ export const encode = (execute: Execute): Result.Result<Encoded, ParameterError>
 }
 
 const realTypes: ReadonlySet<number> = new Set([ColumnType.DOUBLE, ColumnType.FLOAT])
-const exactTypes: ReadonlySet<number> = new Set([
+const numberTypes: ReadonlySet<number> = new Set([
+  ...realTypes,
   ColumnType.TINY,
   ColumnType.LONGLONG,
   ColumnType.LONGLONG | unsignedFlag,
@@ -128,7 +129,7 @@ const exactTypes: ReadonlySet<number> = new Set([
 
 /** What the server derived from an earlier execution outlives NULL, and a DOUBLE outlives numbers of other types. */
 const outlives = (earlier: number, latest: number): boolean =>
-  latest === ColumnType.NULL || (realTypes.has(earlier) && exactTypes.has(latest))
+  latest === ColumnType.NULL || (realTypes.has(earlier) && numberTypes.has(latest) && !realTypes.has(latest))
 
 /**
  * The types that the server has derived after another execution.
@@ -141,19 +142,11 @@ export const remembered = (earlier: BoundTypes | undefined, latest: BoundTypes):
     ? latest.map((type, index) => (outlives(earlier[index]!, type) ? earlier[index]! : type))
     : latest
 
-const textTypes: ReadonlySet<number> = new Set([ColumnType.VAR_STRING, ColumnType.BLOB])
-const temporalTypes: ReadonlySet<number> = new Set([
-  ColumnType.DATE,
-  ColumnType.DATETIME,
-  ColumnType.TIMESTAMP,
-  ColumnType.TIME
-])
-
 /**
  * Whether a statement has to be prepared anew before it is executed with these values. MySQL (from 8.0.22 on) converts
  * some values to the type that it derived from an earlier execution: after a number, `SELECT ?` with `'b'` would give 0;
- * after a DATETIME a number would become a date; after a DOUBLE an integer would lose digits. Every other change of type
- * it notices itself.
+ * after a DATETIME a number would become a date; after a DOUBLE an integer would lose digits. It notices other changes
+ * itself, but not always when the table has changed too. Numbers after numbers are left to it, but for those digits.
  *
  * @since 0.1.0
  * @category predicates
@@ -162,37 +155,38 @@ export const wouldConvert = (earlier: BoundTypes | undefined, parameters: Readon
   if (earlier === undefined) return false
   for (let index = 0; index < parameters.length; index++) {
     const type = earlier[index]
-    if (type !== undefined && type !== ColumnType.NULL && !textTypes.has(type) && converts(type, parameters[index])) {
-      return true
-    }
+    if (type !== undefined && type !== ColumnType.NULL && converts(type, parameters[index])) return true
   }
   return false
 }
 
 const converts = (type: number, value: unknown): boolean => {
-  if (value === null) return false
-  if (isString(value)) return true
-  if (temporalTypes.has(type)) return kindOf(value) !== (type === ColumnType.TIMESTAMP ? ColumnType.DATETIME : type)
-  return realTypes.has(type) && (typeof value === "bigint" || typeof value === "object") && !isReal(value)
-}
-
-/** `undefined` for what cannot be sent: that is found out, and said, when it is encoded. */
-const parameterOf = (value: unknown): Parameter | undefined => {
-  try {
-    return classify(value, 0, 0)
-  } catch {
-    return undefined
+  switch (typeof value) {
+    case "number":
+    case "boolean":
+      return !numberTypes.has(type)
+    case "string":
+      return type !== ColumnType.VAR_STRING
+    default:
+      return value !== null && convertsParameter(type, value)
   }
 }
 
-const kindOf = (value: unknown): number | undefined => {
-  const parameter = parameterOf(value)
-  const type = parameter && typeOf(parameter)
-  return type === ColumnType.TIMESTAMP ? ColumnType.DATETIME : type
+const convertsParameter = (type: number, value: unknown): boolean => {
+  let parameter: Parameter
+  try {
+    parameter = classify(value, 0, 0)
+  } catch {
+    // That it cannot be sent is found out, and said, when it is encoded.
+    return false
+  }
+  const latest = typeOf(parameter)!
+  if (!numberTypes.has(type) || !numberTypes.has(latest)) return dateTimeType(latest) !== dateTimeType(type)
+  return realTypes.has(type) && losesDigits(parameter)
 }
 
-/** A DOUBLE holds it without loss. */
-const isReal = (value: unknown): boolean => {
-  const parameter = parameterOf(value)
-  return parameter?._tag === "Integer" ? Number.isSafeInteger(Number(parameter.value)) : parameter?._tag !== "Decimal"
-}
+/** DATETIME and TIMESTAMP are one to the server. */
+const dateTimeType = (type: number): number => (type === ColumnType.TIMESTAMP ? ColumnType.DATETIME : type)
+
+const losesDigits = (parameter: Parameter): boolean =>
+  parameter._tag === "Decimal" || (parameter._tag === "Integer" && !Number.isSafeInteger(Number(parameter.value)))

@@ -52,7 +52,7 @@ const whole = (value: number | bigint | string, fail: Fail): bigint => {
  * @category numbers
  */
 export const bigint = (value: number | bigint | string): TypedParameter =>
-  new TypedParameter("BIGINT", value, false, (fail) => {
+  new TypedParameter("BIGINT", value, (fail) => {
     const number = whole(value, fail)
     if (number < minI64 || number >= maxU64) return fail(`${number} does not fit into 64 bits`)
     return ofInteger(number)!
@@ -65,7 +65,7 @@ export const bigint = (value: number | bigint | string): TypedParameter =>
  * @category numbers
  */
 export const bigintUnsigned = (value: number | bigint | string): TypedParameter =>
-  new TypedParameter("BIGINT UNSIGNED", value, false, (fail) => {
+  new TypedParameter("BIGINT UNSIGNED", value, (fail) => {
     const number = whole(value, fail)
     if (number < BigInt(0) || number >= maxU64) return fail(`${number} does not fit into 64 bits without a sign`)
     return { _tag: "Integer", value: number, unsigned: true }
@@ -80,7 +80,7 @@ const decimalDigits = /^[-+]?(\d*)(?:\.(\d*))?$/
  * @category numbers
  */
 export const decimal = (value: string | number | bigint | BigDecimal.BigDecimal): TypedParameter =>
-  new TypedParameter("DECIMAL", value, false, (fail) => {
+  new TypedParameter("DECIMAL", value, (fail) => {
     if (BigDecimal.isBigDecimal(value)) return { _tag: "Decimal", digits: plainDigits(value) ?? fail(tooManyDigits) }
     if (typeof value === "number") {
       if (!Number.isFinite(value)) return fail(`${value} is not a DECIMAL`)
@@ -100,7 +100,7 @@ export const decimal = (value: string | number | bigint | BigDecimal.BigDecimal)
  * @category numbers
  */
 export const float = (value: number): TypedParameter =>
-  new TypedParameter("FLOAT", value, false, (fail) => {
+  new TypedParameter("FLOAT", value, (fail) => {
     const rounded = Math.fround(value)
     return typeof value === "number" && Number.isFinite(rounded)
       ? { _tag: "Float", value: rounded }
@@ -114,7 +114,7 @@ export const float = (value: number): TypedParameter =>
  * @category numbers
  */
 export const double = (value: number): TypedParameter =>
-  new TypedParameter("DOUBLE", value, false, (fail) =>
+  new TypedParameter("DOUBLE", value, (fail) =>
     Number.isFinite(value) ? { _tag: "Double", value } : fail(`${String(value)} is not a DOUBLE`)
   )
 
@@ -140,7 +140,7 @@ const dayOf = (value: string, fail: Fail): CalendarDay => {
  * @category times
  */
 export const date = (value: string | Date | DateTime.DateTime): TypedParameter =>
-  new TypedParameter("DATE", value, false, (fail) => {
+  new TypedParameter("DATE", value, (fail) => {
     if (typeof value === "string") return { _tag: "Date", ...dayOf(value, fail) }
     const moment = instant(epochMillis(value, fail), fail, 0, false)
     if (moment._tag !== "DateTime" || moment.hour + moment.minute + moment.second + moment.micros > 0) {
@@ -174,7 +174,7 @@ const moment =
  * @category times
  */
 export const datetime = (value: string | Date | DateTime.DateTime): TypedParameter =>
-  new TypedParameter("DATETIME", value, false, moment(value, false))
+  new TypedParameter("DATETIME", value, moment(value, false))
 
 /**
  * TIMESTAMP: as `datetime`.
@@ -183,7 +183,7 @@ export const datetime = (value: string | Date | DateTime.DateTime): TypedParamet
  * @category times
  */
 export const timestamp = (value: string | Date | DateTime.DateTime): TypedParameter =>
-  new TypedParameter("TIMESTAMP", value, false, moment(value, true))
+  new TypedParameter("TIMESTAMP", value, moment(value, true))
 
 /**
  * TIME: a `Duration` of whole microseconds, or `[-]HHH:MM:SS[.ffffff]`; between −838:59:59 and 838:59:59.
@@ -192,7 +192,7 @@ export const timestamp = (value: string | Date | DateTime.DateTime): TypedParame
  * @category times
  */
 export const time = (value: string | Duration.Duration): TypedParameter =>
-  new TypedParameter("TIME", value, false, (fail) => {
+  new TypedParameter("TIME", value, (fail) => {
     if (Duration.isDuration(value)) return ofDuration(value, fail)
     const match = timeText.exec(String(value))
     if (match === null) return fail(`"${String(value).slice(0, 40)}" is not a time such as -23:59:58.000001`)
@@ -210,7 +210,7 @@ export const time = (value: string | Duration.Duration): TypedParameter =>
  * @category strings
  */
 export const text = (value: string): TypedParameter =>
-  new TypedParameter("VARCHAR", value, true, (fail) =>
+  new TypedParameter("VARCHAR", value, (fail) =>
     typeof value === "string" ? ofText(value, fail) : fail("not a string")
   )
 
@@ -221,7 +221,7 @@ export const text = (value: string): TypedParameter =>
  * @category strings
  */
 export const binary = (value: ArrayBufferLike | ArrayBufferView): TypedParameter =>
-  new TypedParameter("BLOB", value, true, (fail) => {
+  new TypedParameter("BLOB", value, (fail) => {
     if (ArrayBuffer.isView(value)) return bytes(new Uint8Array(value.buffer, value.byteOffset, value.byteLength))
     return value instanceof ArrayBuffer || value instanceof SharedArrayBuffer
       ? bytes(new Uint8Array(value))
@@ -237,7 +237,7 @@ const bytes = (value: Uint8Array): Parameter => ({ _tag: "Bytes", value })
  * @category strings
  */
 export const set = (members: ReadonlyArray<string>): TypedParameter =>
-  new TypedParameter("SET", members, true, (fail) => {
+  new TypedParameter("SET", members, (fail) => {
     if (!Array.isArray(members) || !members.every((member) => typeof member === "string")) {
       return fail("a SET is an array of strings")
     }
@@ -255,7 +255,7 @@ export const set = (members: ReadonlyArray<string>): TypedParameter =>
  * @category documents
  */
 export const json = (value: unknown): TypedParameter =>
-  new TypedParameter("JSON", value, true, (fail) => ofText(Json.stringify(value, fail), fail))
+  new TypedParameter("JSON", value, (fail) => ofText(Json.stringify(value, fail), fail))
 
 /**
  * GEOMETRY: GeoJSON, or well-known binary. `srid` is the number of its spatial reference system; default that of the
@@ -265,7 +265,7 @@ export const json = (value: unknown): TypedParameter =>
  * @category documents
  */
 export const geometry = (value: Geometry.GeoJson | Uint8Array, srid?: number): TypedParameter =>
-  new TypedParameter("GEOMETRY", value, true, (fail) =>
+  new TypedParameter("GEOMETRY", value, (fail) =>
     bytes(value instanceof Uint8Array ? Geometry.fromWkb(value, srid, fail) : Geometry.fromGeoJson(value, srid, fail))
   )
 
@@ -276,7 +276,7 @@ export const geometry = (value: Geometry.GeoJson | Uint8Array, srid?: number): T
  * @category documents
  */
 export const vector = (value: Float32Array | ReadonlyArray<number>): TypedParameter =>
-  new TypedParameter("VECTOR", value, true, (fail) => {
+  new TypedParameter("VECTOR", value, (fail) => {
     if (!(value instanceof Float32Array) && !Array.isArray(value)) return fail("a VECTOR is an array of numbers")
     const floats = Float32Array.from(value as ReadonlyArray<number>)
     return floats.every(Number.isFinite) ? bytes(littleEndian(floats)) : fail("a VECTOR has finite numbers only")

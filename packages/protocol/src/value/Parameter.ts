@@ -98,32 +98,15 @@ export class TypedParameter {
   /** The type by its SQL name, e.g. `DECIMAL`. */
   readonly type: string
   readonly value: unknown
-  /** It travels as a string of characters or bytes, which servers convert to what they expect. */
-  readonly isString: boolean
   /** The value in the form that encoders take, or no value: `fail` leaves by an exception. */
   readonly classify: (fail: Fail, offsetMinutes: Zone) => Parameter
 
-  constructor(
-    type: string,
-    value: unknown,
-    isString: boolean,
-    classify: (fail: Fail, offsetMinutes: Zone) => Parameter
-  ) {
+  constructor(type: string, value: unknown, classify: (fail: Fail, offsetMinutes: Zone) => Parameter) {
     this.type = type
     this.value = value
-    this.isString = isString
     this.classify = classify
   }
 }
-
-/**
- * Whether a value travels as a string of characters or bytes.
- *
- * @since 0.1.0
- * @category predicates
- */
-export const isString = (value: unknown): boolean =>
-  typeof value === "string" || ArrayBuffer.isView(value) || (value instanceof TypedParameter && value.isString)
 
 const nullParameter: Parameter = { _tag: "Null" }
 export const minI64: bigint = -(BigInt(2) ** BigInt(63))

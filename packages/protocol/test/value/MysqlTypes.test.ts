@@ -6,7 +6,7 @@ import { describe, expect, it } from "vitest"
 import * as Execute from "../../src/command/Execute.ts"
 import * as Literal from "../../src/value/Literal.ts"
 import * as MysqlTypes from "../../src/value/MysqlTypes.ts"
-import { classify, isString, type ParameterError, type TypedParameter } from "../../src/value/Parameter.ts"
+import { classify, type ParameterError, type TypedParameter } from "../../src/value/Parameter.ts"
 
 const cyclic: Record<string, unknown> = {}
 cyclic.self = cyclic
@@ -145,19 +145,5 @@ describe("what does not fit its type is a ParameterError with the type's name", 
       expect(result).toMatchObject({ failure: { _tag: "ParameterError", parameter: 1 } })
       expect(Result.isFailure(result) && result.failure.message).toMatch(message)
     }
-  })
-})
-
-describe("what travels as a string", () => {
-  it.each<[value: unknown, is: boolean]>([
-    ["a", true],
-    [new Uint8Array(1), true],
-    [MysqlTypes.json(1), true],
-    [MysqlTypes.vector([1]), true],
-    [MysqlTypes.decimal("1"), false],
-    [1, false],
-    [null, false]
-  ])("%o: %s", (value, is) => {
-    expect(isString(value)).toBe(is)
   })
 })
