@@ -7,8 +7,8 @@
  */
 
 import {
-  Auth,
-  AuthPacket,
+  Authentication,
+  AuthPlugin,
   Capabilities,
   Command,
   Execute,
@@ -189,37 +189,31 @@ const login = async (session: Session, target: Target): Promise<void> => {
     flags: (flags & greeting.capabilities.flags) | (greeting.capabilities.flags & Flag.LONG_PASSWORD),
     extended: greeting.capabilities.extended & ExtendedFlag.CACHE_METADATA
   }
-  let plugin = Result.getOrThrow(Auth.find(greeting.authPlugin))
-  let context = { password: target.password, scramble: greeting.scramble, confidential: false }
+  const authentication = Result.getOrThrow(
+    Authentication.make({
+      capabilities,
+      greeting,
+      password: target.password,
+      disclosure: AuthPlugin.disclosureOver("no"),
+      tls: false
+    })
+  )
   const response = HandshakeResponse.encode({
     capabilities,
     maxPacketBytes: Packet.maxFramePayload,
     collation: 45,
     username: target.user,
-    authPlugin: plugin.name,
-    authResponse: Result.getOrThrow(plugin.start(context)),
+    authPlugin: authentication.authPlugin,
+    authResponse: authentication.authResponse,
     database: target.database,
     connectAttributes: {}
   })
   session.write(Packet.seal(response, session.sequence + 1))
   while (true) {
-    const message = Result.getOrThrow(AuthPacket.decode(await session.packet(), capabilities))
-    switch (message._tag) {
-      case "Ok":
-        return
-      case "Err":
-        throw new Error(`the server refused the login: ${message.err.message}`)
-      case "Switch": {
-        plugin = Result.getOrThrow(Auth.find(message.plugin))
-        context = { ...context, scramble: message.data }
-        session.write(Packet.frame(Result.getOrThrow(plugin.start(context)), session.sequence + 1))
-        break
-      }
-      case "MoreData": {
-        const answer = Result.getOrThrow(plugin.respond(message.data, context))
-        if (answer !== undefined) session.write(Packet.frame(answer, session.sequence + 1))
-      }
-    }
+    const step = Result.getOrThrow(authentication.next(await session.packet()))
+    if (step._tag === "Accepted") return
+    if (step._tag === "Refused") throw new Error(`the server refused the login: ${step.err.message}`)
+    if (step._tag === "Send") session.write(Packet.frame(step.bytes, session.sequence + 1))
   }
 }
 

@@ -103,6 +103,25 @@ export interface MysqlConfig {
   readonly streamPauseLimit?: Duration.Input | undefined
   /** What interruption does: `kill` (KILL QUERY, default), `close`, or `wait` for the reply. */
   readonly cancellation?: "kill" | "close" | "wait" | undefined
+  /**
+   * The authentication plugin to begin with. Default: what the server proposes; it can switch to that of the account, so
+   * that naming one only saves a round trip.
+   */
+  readonly authPlugin?: string | undefined
+  /** Passwords of the second and third factor, and answers to what a dialog (PAM) asks after the password. */
+  readonly furtherPasswords?: ReadonlyArray<Redacted.Redacted> | undefined
+  /** The server's RSA key, PEM, for passwords over lines that are not encrypted. */
+  readonly serverPublicKey?: string | undefined
+  /**
+   * Fetch that key over a line that is not encrypted: whoever can change what is on it can send a key of his own and
+   * read the password. Default `false`.
+   */
+  readonly allowPublicKeyRetrieval?: boolean | undefined
+  /**
+   * Send the password or token as it is, to any server that asks for it, also where TLS does not verify the server or
+   * there is none. Default `false`: only over TLS with `verify-identity`, and over unix sockets.
+   */
+  readonly allowCleartextPassword?: boolean | undefined
   readonly decoding?: DecodingOptions | undefined
 }
 
@@ -138,6 +157,11 @@ export interface Resolved {
   readonly statementTimeout: Duration.Duration | undefined
   readonly streamPauseLimit: Duration.Duration
   readonly cancellation: "kill" | "close" | "wait"
+  readonly authPlugin: string | undefined
+  readonly furtherPasswords: ReadonlyArray<Redacted.Redacted>
+  readonly serverPublicKey: string | undefined
+  readonly allowPublicKeyRetrieval: boolean
+  readonly allowCleartextPassword: boolean
   readonly decoding: DecodingOptions
 }
 
@@ -263,6 +287,11 @@ export const resolve = (config: MysqlConfig): Effect.Effect<Resolved, MysqlError
       statementTimeout,
       streamPauseLimit: streamPauseLimit ?? Duration.minutes(10),
       cancellation: merged.cancellation ?? "kill",
+      authPlugin: merged.authPlugin,
+      furtherPasswords: merged.furtherPasswords ?? [],
+      serverPublicKey: merged.serverPublicKey,
+      allowPublicKeyRetrieval: merged.allowPublicKeyRetrieval ?? false,
+      allowCleartextPassword: merged.allowCleartextPassword ?? false,
       decoding: merged.decoding ?? {}
     }
     return merged.username === undefined

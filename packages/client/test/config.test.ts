@@ -54,6 +54,11 @@ describe("defaults", () => {
         statementTimeout: undefined,
         streamPauseLimit: Duration.minutes(10),
         cancellation: "kill",
+        authPlugin: undefined,
+        furtherPasswords: [],
+        serverPublicKey: undefined,
+        allowPublicKeyRetrieval: false,
+        allowCleartextPassword: false,
         decoding: {}
       })
       expect(Redacted.value(yield* password)).toBe("")

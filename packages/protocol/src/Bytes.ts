@@ -281,7 +281,10 @@ export class Writer {
     return this
   }
 
-  lengthEncoded(value: number): this {
+  lengthEncoded(value: number | bigint): this {
+    if (typeof value === "bigint") {
+      return value < BigInt(0x1000000) ? this.lengthEncoded(Number(value)) : this.u8(0xfe).i64(value)
+    }
     if (value < 0xfb) return this.u8(value)
     if (value < 0x10000) return this.u8(0xfc).u16(value)
     if (value < 0x1000000) return this.u8(0xfd).u24(value)

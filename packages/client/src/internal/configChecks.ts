@@ -2,6 +2,7 @@
  * What an option may be. Each check adds its findings to a list of faults, so that all are told at once; no fault holds
  * a value that could be a secret.
  */
+import * as Auth from "@effect-mysql/protocol/connect/Auth"
 import type { DecodingOptions } from "@effect-mysql/protocol/row/Decoding"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -27,7 +28,10 @@ const choices = {
   charset: ["utf8mb4", "utf8mb3", "latin1", "ascii", "binary"],
   prepare: [true, false],
   multiStatements: [true, false],
-  foundRows: [true, false]
+  foundRows: [true, false],
+  authPlugin: Auth.names,
+  allowPublicKeyRetrieval: [true, false],
+  allowCleartextPassword: [true, false]
 } satisfies Choices<MysqlConfig>
 
 const tlsChoices = { mode: tlsModes, minVersion: ["TLSv1.2", "TLSv1.3"] } satisfies Choices<TlsOptions>
@@ -62,10 +66,20 @@ const others: ReadonlyArray<keyof MysqlConfig> = [
   "maxPacketBytes",
   "statementTimeout",
   "streamPauseLimit",
+  "furtherPasswords",
   "decoding"
 ]
 
-const texts = ["host", "socketPath", "username", "database", "collation", "timezone", "sqlMode"] as const
+const texts = [
+  "host",
+  "socketPath",
+  "username",
+  "database",
+  "collation",
+  "timezone",
+  "sqlMode",
+  "serverPublicKey"
+] as const
 
 /** Options of the pool and of the client, which take this interface and add to it, are theirs to check. */
 const ofOthers: ReadonlyArray<string> = [
@@ -124,6 +138,10 @@ export const checkShape = (config: MysqlConfig, faults: Faults): void => {
   const { password } = config
   if (password !== undefined && !Redacted.isRedacted(password) && !Effect.isEffect(password)) {
     faults.push("password is neither Redacted nor an effect")
+  }
+  const further: unknown = config.furtherPasswords
+  if (further !== undefined && !(Array.isArray(further) && further.every(Redacted.isRedacted))) {
+    faults.push("furtherPasswords is not a list of Redacted")
   }
   for (const [name, value] of Object.entries(config.connectAttributes ?? {})) {
     if (typeof value !== "string") faults.push(`connectAttributes.${name} is not a string`)

@@ -3,9 +3,6 @@
  * configured state. What fails here has run nothing.
  */
 import * as Command from "@effect-mysql/protocol/command/Command"
-import * as Auth from "@effect-mysql/protocol/connect/Auth"
-import * as AuthPacket from "@effect-mysql/protocol/connect/AuthPacket"
-import type { AuthPlugin } from "@effect-mysql/protocol/connect/AuthPlugin"
 import * as Capabilities from "@effect-mysql/protocol/connect/Capabilities"
 import * as Greeting from "@effect-mysql/protocol/connect/Greeting"
 import * as HandshakeResponse from "@effect-mysql/protocol/connect/HandshakeResponse"
@@ -16,12 +13,11 @@ import * as Charset from "@effect-mysql/protocol/value/Charset"
 import * as Literal from "@effect-mysql/protocol/value/Literal"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Redacted from "effect/Redacted"
-import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import type { Resolved } from "../MysqlConfig.ts"
 import * as MysqlError from "../MysqlError.ts"
 import { Transport, type TransportConnection } from "../Transport.ts"
+import { authenticate, begin, readPacket } from "./authentication.ts"
 import * as failures from "./failures.ts"
 import { addressOf } from "./target.ts"
 import { version } from "./version.ts"
@@ -46,19 +42,7 @@ export interface Session {
 const preLoginPacketBytes = 64 * 1024
 /** utf8mb4_general_ci: known to every version; the configured collation is set with `SET NAMES`. */
 const loginCollation = 45
-/** Of every plugin that is known here. */
-const scrambleBytes = 20
 const auxiliaryConnectTimeout = Duration.seconds(10)
-
-/** One packet of the conversation before the command phase. */
-const readPacket = Effect.fnUntraced(function* (transport: TransportConnection, parser: Packet.Parser) {
-  while (!parser.next()) {
-    if (parser.error !== undefined) return yield* failures.protocol(parser.error)
-    const chunks = yield* transport.pull
-    for (const chunk of chunks) parser.feed(chunk)
-  }
-  return Buffer.from(parser.bytes.subarray(parser.start, parser.end))
-})
 
 const orProtocolError = Effect.mapError(failures.protocol)
 
@@ -99,57 +83,6 @@ const wantsTls = (
         )
       )
 }
-
-const authenticate = Effect.fnUntraced(function* (
-  transport: TransportConnection,
-  parser: Packet.Parser,
-  capabilities: Capabilities.Capabilities,
-  first: { readonly plugin: AuthPlugin; readonly scramble: Uint8Array; readonly password: string }
-) {
-  let { plugin, scramble } = first
-  let switched = false
-  const context = () => ({ password: first.password, scramble, confidential: transport.secure !== "no" })
-  while (true) {
-    const bytes = yield* readPacket(transport, parser)
-    const packet = yield* Effect.fromResult(AuthPacket.decode(bytes, capabilities)).pipe(orProtocolError)
-    let answer: Uint8Array | undefined
-    switch (packet._tag) {
-      case "Ok":
-        return { plugin: plugin.name, status: packet.ok.status }
-      case "Err":
-        return yield* failures.login(packet.err, plugin.name)
-      case "MoreData": {
-        answer = yield* Effect.fromResult(plugin.respond(packet.data, context())).pipe(Effect.mapError(failures.auth))
-        break
-      }
-      case "Switch": {
-        if (switched) {
-          return yield* MysqlError.make(
-            new MysqlError.ProtocolError({ phase: "authentication", expected: "one auth switch", got: "a second one" })
-          )
-        }
-        switched = true
-        plugin = yield* Effect.fromResult(Auth.find(packet.plugin)).pipe(Effect.mapError(failures.auth))
-        if (packet.data.length !== scrambleBytes) {
-          // A short one makes the answer a hash of little but the password.
-          return yield* MysqlError.make(
-            new MysqlError.ProtocolError({
-              phase: "authentication",
-              expected: `a scramble of ${scrambleBytes} bytes`,
-              got: `${packet.data.length}`
-            })
-          )
-        }
-        scramble = packet.data
-        answer = yield* Effect.fromResult(plugin.start(context())).pipe(Effect.mapError(failures.auth))
-      }
-    }
-    if (answer !== undefined) {
-      yield* transport.write(Packet.frame(answer, parser.sequence + 1))
-      parser.expect(parser.sequence + 2)
-    }
-  }
-})
 
 /**
  * The statements that give a session the configured state: after the login, and after each reset, which on MySQL falls
@@ -289,28 +222,21 @@ const connectAndLogIn = Effect.fnUntraced(function* (config: Resolved) {
     }
     yield* transport.startTls(config.tls)
   }
-  const known = Auth.find(greeting.authPlugin)
-  // A server may prefer a plugin that this user does not have: then it switches, and any plugin serves to begin with.
-  const plugin = Result.isSuccess(known) ? known.success : Result.getOrThrow(Auth.find("mysql_native_password"))
-  const password = Redacted.value(yield* config.password)
-  const { scramble } = greeting
-  const authResponse = yield* Effect.fromResult(
-    plugin.start({ password, scramble, confidential: transport.secure !== "no" })
-  ).pipe(Effect.mapError(failures.auth))
+  const authentication = yield* begin(config, transport, { capabilities, greeting })
   const response = HandshakeResponse.encode({
     ...head,
     username: config.username,
-    authPlugin: plugin.name,
-    authResponse,
+    authPlugin: authentication.authPlugin,
+    authResponse: authentication.authResponse,
     database: config.database,
     connectAttributes: { ...ownAttributes(), ...config.connectAttributes }
   })
   yield* transport.write(Packet.seal(response, sequence++))
   parser.expect(sequence)
-  const login = yield* authenticate(transport, parser, capabilities, { plugin, scramble, password })
+  yield* authenticate(transport, parser, authentication)
   parser.maxPacketBytes = config.maxPacketBytes
   const line = { transport, parser, greeting, capabilities }
-  return { ...line, authPlugin: login.plugin, ...(yield* setUp(config, line)) } satisfies Session
+  return { ...line, authPlugin: authentication.pluginName, ...(yield* setUp(config, line)) } satisfies Session
 })
 
 /**

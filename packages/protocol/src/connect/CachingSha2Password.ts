@@ -1,6 +1,7 @@
 /**
  * `caching_sha2_password`: SHA256(password) XOR SHA256(SHA256(SHA256(password)) + scramble). The server knows the hash
- * of whoever has logged in before (fast path); otherwise it wants the password itself, over a line that nobody can read.
+ * of whoever has logged in before (fast path); otherwise it wants the password itself, over a line that nobody can read
+ * or encrypted with its RSA key.
  *
  * Manual: "Caching_sha2_password information".
  *
@@ -8,9 +9,11 @@
  */
 import * as Result from "effect/Result"
 import { createHash } from "node:crypto"
-import { AuthError, type AuthPlugin } from "./AuthPlugin.ts"
+import { type AuthContext, type AuthError, type AuthPlugin, clear, refuse } from "./AuthPlugin.ts"
+import * as Rsa from "./Rsa.ts"
 
 const name = "caching_sha2_password"
+const keyRequest = 2
 const fastAuthSuccess = 3
 const fullAuthentication = 4
 
@@ -27,21 +30,34 @@ export const hash = (password: string, scramble: Uint8Array): Uint8Array => {
   return stage1.map((byte, index) => byte ^ mask[index]!)
 }
 
+const fullAnswer = (context: AuthContext): Result.Result<Uint8Array, AuthError> => {
+  const { disclosure, password, scramble, serverPublicKey } = context
+  if (disclosure.password) return Result.succeed(clear(password))
+  if (serverPublicKey !== undefined) return Rsa.encrypt(name, password, scramble, serverPublicKey)
+  return disclosure.withFetchedKey
+    ? Result.succeed(Uint8Array.of(keyRequest))
+    : refuse(
+        name,
+        "The server wants the password itself, and the line is not encrypted: use TLS, a unix socket, the server's " +
+          "public key, or allow that it is fetched"
+      )
+}
+
 export const plugin: AuthPlugin = {
   name,
+  scrambleBytes: 20,
   start: (context) => Result.succeed(hash(context.password, context.scramble)),
   respond: (data, context) => {
+    const { disclosure, round = 0 } = context
     if (data.length === 1 && data[0] === fastAuthSuccess) return Result.succeed(undefined)
-    if (data.length === 1 && data[0] === fullAuthentication) {
-      return context.confidential
-        ? Result.succeed(Buffer.from(`${context.password}\0`, "utf8"))
-        : Result.fail(
-            new AuthError({
-              plugin: name,
-              message: "The server wants the password itself, and the line is not encrypted: use TLS or a unix socket"
-            })
-          )
+    if (data.length === 1 && data[0] === fullAuthentication && round === 0) return fullAnswer(context)
+    // The key that was asked for; nobody who may send the password or has a key asks.
+    if (round === 1 && data.length > 1 && !disclosure.password && context.serverPublicKey === undefined) {
+      return disclosure.withFetchedKey
+        ? Rsa.encrypt(name, context.password, context.scramble, data)
+        : refuse(name, "The server sent a key that was not asked for")
     }
-    return Result.fail(new AuthError({ plugin: name, message: `Unknown message of ${data.length} bytes` }))
-  }
+    return refuse(name, `Unknown message of ${data.length} bytes`)
+  },
+  verifier: (context) => sha256(sha256(Buffer.from(context.password, "utf8")))
 }

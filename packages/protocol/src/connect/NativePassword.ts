@@ -7,13 +7,18 @@
  */
 import * as Result from "effect/Result"
 import { createHash } from "node:crypto"
-import { AuthError, type AuthPlugin } from "./AuthPlugin.ts"
+import { type AuthPlugin, refuse } from "./AuthPlugin.ts"
+
+const name = "mysql_native_password"
 
 const sha1 = (...parts: ReadonlyArray<Uint8Array>): Buffer => {
   const hash = createHash("sha1")
   for (const part of parts) hash.update(part)
   return hash.digest()
 }
+
+/** What the server keeps. */
+const twice = (password: string): Uint8Array => sha1(sha1(Buffer.from(password, "utf8")))
 
 export const hash = (password: string, scramble: Uint8Array): Uint8Array => {
   if (password === "") return new Uint8Array(0)
@@ -23,8 +28,9 @@ export const hash = (password: string, scramble: Uint8Array): Uint8Array => {
 }
 
 export const plugin: AuthPlugin = {
-  name: "mysql_native_password",
+  name,
+  scrambleBytes: 20,
   start: (context) => Result.succeed(hash(context.password, context.scramble)),
-  respond: () =>
-    Result.fail(new AuthError({ plugin: "mysql_native_password", message: "The server sent data after the hash" }))
+  respond: () => refuse(name, "The server sent data after the hash"),
+  verifier: (context) => twice(context.password)
 }

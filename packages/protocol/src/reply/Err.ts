@@ -41,7 +41,13 @@ export const decode = (bytes: Uint8Array): Result.Result<Err, ProtocolError> =>
   })
 
 /**
+ * `bare`: without an SQLSTATE, as before the handshake.
+ *
  * @since 0.1.0
  * @category encoding
  */
-export const encode = (err: Err): Writer => new Writer().u8(0xff).u16(err.errno).text(`#${err.sqlState}${err.message}`)
+export const encode = (err: Err, form: "marked" | "bare" = "marked"): Writer =>
+  new Writer()
+    .u8(0xff)
+    .u16(err.errno)
+    .text(form === "marked" ? `#${err.sqlState}${err.message}` : err.message)

@@ -64,16 +64,42 @@ export const decode = (bytes: Uint8Array, capabilities: Capabilities): Result.Re
   })
 
 /**
+ * What a server says of a statement, for the encoder: no info and no changes where there are none.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type OkFields = Pick<Ok, "affectedRows" | "insertId" | "status" | "warningCount"> &
+  Partial<Pick<Ok, "info" | "changes">>
+
+/**
+ * OK, or with `0xfe` the end of rows where `CLIENT_DEPRECATE_EOF` was agreed on. Changes of the session are written
+ * where tracking was agreed on; the status says whether there are any.
+ *
  * @since 0.1.0
  * @category encoding
  */
-export const encode = (
-  ok: Pick<Ok, "affectedRows" | "insertId" | "status" | "warningCount">,
-  header: 0x00 | 0xfe = 0x00
-): Writer =>
-  writeInteger(writeInteger(new Writer().u8(header), ok.affectedRows), ok.insertId)
-    .u16(ok.status & ~ServerStatus.sessionStateChanged)
+export const encode = (ok: OkFields, header: 0x00 | 0xfe = 0x00, capabilities?: Capabilities): Writer => {
+  const changes =
+    capabilities !== undefined && has(capabilities, Flag.SESSION_TRACK) ? (ok.changes ?? noChanges) : noChanges
+  const tracked = changes.length > 0 ? ServerStatus.sessionStateChanged : 0
+  const writer = new Writer()
+    .u8(header)
+    .lengthEncoded(ok.affectedRows)
+    .lengthEncoded(ok.insertId)
+    .u16((ok.status & ~ServerStatus.sessionStateChanged) | tracked)
     .u16(ok.warningCount)
+  const info = ok.info ?? ""
+  if (info !== "" || tracked !== 0) writer.lengthEncodedText(info)
+  if (tracked !== 0) SessionTrack.write(writer, changes)
+  return writer
+}
 
-const writeInteger = (writer: Writer, value: number | bigint): Writer =>
-  typeof value === "number" ? writer.lengthEncoded(value) : writer.u8(0xfe).i64(value)
+/**
+ * EOF: the end of definitions or rows where `CLIENT_DEPRECATE_EOF` was not agreed on.
+ *
+ * @since 0.1.0
+ * @category encoding
+ */
+export const encodeEof = (ok: Pick<Ok, "status" | "warningCount">): Writer =>
+  new Writer(8).u8(0xfe).u16(ok.warningCount).u16(ok.status)

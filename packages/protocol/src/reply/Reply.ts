@@ -24,6 +24,7 @@ import * as LocalInfile from "./LocalInfile.ts"
 import * as Ok from "./Ok.ts"
 import * as PrepareOk from "./PrepareOk.ts"
 import * as Progress from "./Progress.ts"
+import * as SessionTrack from "./SessionTrack.ts"
 
 /**
  * Columns, the decoder of their rows, and the bytes that defined them: a server that sends the same bytes again has the
@@ -391,7 +392,7 @@ export class Reply {
     this.setError = undefined
     this.ok = ok
     for (const change of ok.changes) {
-      if (change._tag !== "Transaction") this.stateChanged = true
+      if (SessionTrack.outlivesTransaction(change)) this.stateChanged = true
       if (change._tag === "Database") this.database = change.name
       else if (change._tag === "SystemVariable" && change.name === clientCharset) this.charset = change.value
     }

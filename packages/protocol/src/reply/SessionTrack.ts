@@ -5,7 +5,7 @@
  *
  * @since 0.1.0
  */
-import { Reader } from "../Bytes.ts"
+import { Reader, Writer } from "../Bytes.ts"
 
 /**
  * @since 0.1.0
@@ -16,15 +16,34 @@ export type Change =
   | { readonly _tag: "Database"; readonly name: string }
   /** Anything that the server's state tracker knows: user variables, temporary tables, and more. */
   | { readonly _tag: "State" }
-  /** Where the transaction stands, and the ids of those that were committed: neither outlives the transaction. */
-  | { readonly _tag: "Transaction"; readonly type: number; readonly data: Uint8Array }
+  /** The transactions that were committed (or, by the server's setting, seen), as the server writes a set of them. */
+  | { readonly _tag: "Gtids"; readonly gtids: string }
+  /** The statements that would begin a transaction like the one that is open; empty for none. */
+  | { readonly _tag: "TransactionCharacteristics"; readonly sql: string }
+  /** Eight letters that say what the open transaction has done so far, see the manual on `session_track_transaction_info`. */
+  | { readonly _tag: "TransactionState"; readonly state: string }
   | { readonly _tag: "Other"; readonly type: number; readonly data: Uint8Array }
 
-const systemVariables = 0
-const schema = 1
-const stateChange = 2
-/** SESSION_TRACK_GTIDS, _TRANSACTION_CHARACTERISTICS and _TRANSACTION_STATE. */
-const ofTransactions: ReadonlySet<number> = new Set([3, 4, 5])
+/**
+ * Whether it is about the session, and not only where a transaction stands or which were committed.
+ *
+ * @since 0.1.0
+ * @category predicates
+ */
+export const outlivesTransaction = (change: Change): boolean =>
+  change._tag !== "Gtids" && change._tag !== "TransactionCharacteristics" && change._tag !== "TransactionState"
+
+const Type = {
+  systemVariables: 0,
+  schema: 1,
+  stateChange: 2,
+  gtids: 3,
+  transactionCharacteristics: 4,
+  transactionState: 5
+} as const
+
+/** The only way of writing them down that there is. */
+const gtidEncoding = 0
 
 /** Reads the length-encoded block at the end of an OK. */
 export const read = (reader: Reader): ReadonlyArray<Change> => {
@@ -32,20 +51,71 @@ export const read = (reader: Reader): ReadonlyArray<Change> => {
   const changes: Array<Change> = []
   while (block.remaining > 0) {
     const type = block.u8()
-    const entry = new Reader("session state", block.view(block.length()))
-    if (type === systemVariables) {
+    readEntry(type, new Reader("session state", block.view(block.length())), changes)
+  }
+  return changes
+}
+
+const readEntry = (type: number, entry: Reader, changes: Array<Change>): void => {
+  switch (type) {
+    case Type.systemVariables:
       while (entry.remaining > 0) {
         changes.push({ _tag: "SystemVariable", name: entry.lengthEncodedText(), value: entry.lengthEncodedText() })
       }
-    } else if (type === schema) {
+      return
+    case Type.schema:
       changes.push({ _tag: "Database", name: entry.lengthEncodedText() })
-    } else if (type === stateChange) {
+      return
+    case Type.stateChange:
       changes.push({ _tag: "State" })
-    } else if (ofTransactions.has(type)) {
-      changes.push({ _tag: "Transaction", type, data: entry.copy(entry.remaining) })
-    } else {
+      return
+    case Type.gtids:
+      entry.skip(1)
+      changes.push({ _tag: "Gtids", gtids: entry.lengthEncodedText() })
+      return
+    case Type.transactionCharacteristics:
+      changes.push({ _tag: "TransactionCharacteristics", sql: entry.lengthEncodedText() })
+      return
+    case Type.transactionState:
+      changes.push({ _tag: "TransactionState", state: entry.lengthEncodedText() })
+      return
+    default:
       changes.push({ _tag: "Other", type, data: entry.copy(entry.remaining) })
-    }
   }
-  return changes
+}
+
+/** Writes the block with its length, an entry for each change. */
+export const write = (writer: Writer, changes: ReadonlyArray<Change>): void => {
+  const block = new Writer()
+  for (const change of changes) {
+    const entry = new Writer()
+    block.u8(writeEntry(entry, change)).lengthEncodedBytes(entry.payload())
+  }
+  writer.lengthEncodedBytes(block.payload())
+}
+
+const writeEntry = (entry: Writer, change: Change): number => {
+  switch (change._tag) {
+    case "SystemVariable":
+      entry.lengthEncodedText(change.name).lengthEncodedText(change.value)
+      return Type.systemVariables
+    case "Database":
+      entry.lengthEncodedText(change.name)
+      return Type.schema
+    case "State":
+      entry.lengthEncodedText("1")
+      return Type.stateChange
+    case "Gtids":
+      entry.u8(gtidEncoding).lengthEncodedText(change.gtids)
+      return Type.gtids
+    case "TransactionCharacteristics":
+      entry.lengthEncodedText(change.sql)
+      return Type.transactionCharacteristics
+    case "TransactionState":
+      entry.lengthEncodedText(change.state)
+      return Type.transactionState
+    case "Other":
+      entry.bytes(change.data)
+      return change.type
+  }
 }

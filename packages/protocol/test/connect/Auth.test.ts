@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest"
 import { createHash } from "node:crypto"
 import * as Auth from "../../src/connect/Auth.ts"
 import * as AuthPacket from "../../src/connect/AuthPacket.ts"
-import { AuthError } from "../../src/connect/AuthPlugin.ts"
+import { AuthError, disclosureOver, nothing } from "../../src/connect/AuthPlugin.ts"
 import * as CachingSha2Password from "../../src/connect/CachingSha2Password.ts"
 import * as Greeting from "../../src/connect/Greeting.ts"
 import * as NativePassword from "../../src/connect/NativePassword.ts"
@@ -58,7 +58,12 @@ describe("mysql_native_password", () => {
   })
 
   it("has nothing to say to more data", () => {
-    const context = { password: "x", scramble: new Uint8Array(20), confidential: true }
+    const context = {
+      password: "x",
+      scramble: new Uint8Array(20),
+      disclosure: disclosureOver("verified"),
+      tls: true
+    }
     expect(NativePassword.plugin.respond(hex("04"), context)).toMatchObject({
       failure: { _tag: "AuthError", plugin: "mysql_native_password" }
     })
@@ -91,7 +96,12 @@ describe("caching_sha2_password", () => {
   })
 
   const respond = (data: string, confidential: boolean) =>
-    CachingSha2Password.plugin.respond(hex(data), { password: "pä", scramble: new Uint8Array(20), confidential })
+    CachingSha2Password.plugin.respond(hex(data), {
+      password: "pä",
+      scramble: new Uint8Array(20),
+      disclosure: disclosureOver(confidential ? "encrypted" : "no"),
+      tls: confidential
+    })
 
   it("the server knows the hash: nothing to send", () => {
     expect(respond("03", false)).toEqual(Result.succeed(undefined))
@@ -126,12 +136,13 @@ describe("find", () => {
     const plugin = Result.getOrThrow(Auth.find(name))
     const recorded = login(server, loginName)
     const { scramble } = greetingOf(recorded)
-    const first = Result.getOrThrow(plugin.start({ password: recorded.password, scramble, confidential: false }))
+    const context = { password: recorded.password, scramble, disclosure: nothing, tls: false }
+    const first = Result.getOrThrow(plugin.start(context))
     expect(plugin.name).toBe(name)
     expect(new Uint8Array(first)).toEqual(authResponse(recorded))
   })
 
-  it.each(["", "mysql_clear_password", "dialog", "__proto__", "constructor", "toString"])(
+  it.each(["", "mysql_old_password", "authentication_kerberos_client", "__proto__", "constructor", "toString"])(
     '"%s" is an error that says what there is',
     (name) => {
       const result = Auth.find(name)
@@ -167,9 +178,9 @@ describe("what the server says during the authentication", () => {
     const packet = Result.getOrThrow(AuthPacket.decode(steps[2]!.payload, recorded.capabilities))
     if (packet._tag !== "Switch") return expect(packet._tag).toBe("Switch")
     expect(packet.plugin).toBe(recorded.plugin)
-    expect(packet.data).toHaveLength(20)
+    expect(packet.data).toHaveLength(21)
     const formula = formulas[packet.plugin as keyof typeof formulas]
-    expect(steps[3]!.payload).toEqual(formula(Buffer.from(recorded.password), packet.data))
+    expect(steps[3]!.payload).toEqual(formula(Buffer.from(recorded.password), packet.data.subarray(0, 20)))
     expect(recorded.accepted).toBe(true)
   })
 
@@ -180,8 +191,7 @@ describe("what the server says during the authentication", () => {
   })
 
   it.each([
-    ["the NUL behind a scramble is not part of it", "fe 6100 0102 00", "0102"],
-    ["only one NUL is taken off", "fe 6100 0102 0000", "010200"],
+    ["a switch and its data, a NUL at the end of them too", "fe 6100 0102 00", "010200"],
     ["a switch without data", "fe 6100", ""]
   ])("%s", (_name, packet, data) => {
     expect(AuthPacket.decode(hex(packet), capabilities)).toEqual(
@@ -189,11 +199,25 @@ describe("what the server says during the authentication", () => {
     )
   })
 
+  it("the next factor, where several were agreed on", () => {
+    expect(AuthPacket.decode(hex("02 6100 0102"), capabilities)).toEqual(
+      Result.succeed({ _tag: "NextFactor", plugin: "a", data: Uint8Array.of(1, 2) })
+    )
+  })
+
+  it("of MariaDB what is nothing else is data for the plugin", () => {
+    const mariaDb = login("mariadb-11.8", "native").capabilities
+    expect(AuthPacket.decode(hex("50 01 aa"), mariaDb)).toEqual(
+      Result.succeed({ _tag: "MoreData", data: Uint8Array.of(0x50, 1, 0xaa) })
+    )
+  })
+
   it.each([
     ["nothing", ""],
     ["the switch to the passwords of before 4.1", "fe"],
     ["a plugin's name without end", "fe 6162"],
-    ["the start of a result", "02"],
+    ["a next factor without a name", "02"],
+    ["the start of a result", "03"],
     ["half an OK", "00 00 00 02"],
     ["half an ERR", "ff 15"]
   ])("%s is a ProtocolError", (_name, packet) => {

@@ -5,14 +5,13 @@
  * It uses the unix socket where there is one, else TCP, with TLS (unverified) where the server offers it.
  */
 import * as Command from "@effect-mysql/protocol/command/Command"
-import * as Auth from "@effect-mysql/protocol/connect/Auth"
-import * as AuthPacket from "@effect-mysql/protocol/connect/AuthPacket"
-import type { AuthContext } from "@effect-mysql/protocol/connect/AuthPlugin"
+import * as Authentication from "@effect-mysql/protocol/connect/Authentication"
+import { disclosureOver } from "@effect-mysql/protocol/connect/AuthPlugin"
 import { type Capabilities, Flag, has, negotiate } from "@effect-mysql/protocol/connect/Capabilities"
 import * as Greeting from "@effect-mysql/protocol/connect/Greeting"
 import * as HandshakeResponse from "@effect-mysql/protocol/connect/HandshakeResponse"
 import * as Packet from "@effect-mysql/protocol/framing/Packet"
-import type { Err } from "@effect-mysql/protocol/reply/Err"
+import * as Err from "@effect-mysql/protocol/reply/Err"
 import * as Reply from "@effect-mysql/protocol/reply/Reply"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
@@ -25,7 +24,7 @@ import type { Address } from "./provider.ts"
 export class ControlError extends Data.TaggedError("ControlError")<{
   readonly message: string
   /** What the server said; `undefined` when it could not be reached or understood. */
-  readonly err: Err | undefined
+  readonly err: Err.Err | undefined
 }> {}
 
 export type Row = ReadonlyArray<unknown>
@@ -42,8 +41,8 @@ const collation = 45
 const maxPacketBytes = 16 * 1024 * 1024
 
 class Refused extends Error {
-  readonly err: Err
-  constructor(err: Err) {
+  readonly err: Err.Err
+  constructor(err: Err.Err) {
     super(`${err.message} (${err.errno}, ${err.sqlState})`)
     this.err = err
   }
@@ -105,10 +104,7 @@ class Line {
 
 const login = async (line: Line, address: Address): Promise<{ capabilities: Capabilities; version: string }> => {
   const first = await line.packet()
-  if (first[0] === 0xff) {
-    const refusal = getOrThrow(AuthPacket.decode(first, { flags: 0, extended: 0 }))
-    if (refusal._tag === "Err") throw new Refused(refusal.err)
-  }
+  if (first[0] === 0xff) throw new Refused(getOrThrow(Err.decode(first)))
   const greeting = getOrThrow(Greeting.decode(first))
   const local = address.socketPath !== undefined
   const encrypt = !local && has(greeting.capabilities, Flag.SSL)
@@ -119,44 +115,33 @@ const login = async (line: Line, address: Address): Promise<{ capabilities: Capa
     line.stream.write(Packet.seal(HandshakeResponse.encodeTlsRequest(head), sequence++))
     await line.upgrade()
   }
-  let context: AuthContext = {
-    password: Redacted.value(address.password),
-    scramble: greeting.scramble,
-    confidential: local || encrypt
-  }
-  // A plugin that we do not know is the server's default, not necessarily the account's: it will say so.
-  const announced = Auth.find(greeting.authPlugin)
-  let plugin = Result.isSuccess(announced) ? announced.success : getOrThrow(Auth.find("mysql_native_password"))
+  const authentication = getOrThrow(
+    Authentication.make({
+      capabilities,
+      greeting,
+      password: Redacted.value(address.password),
+      disclosure: disclosureOver(local ? "verified" : encrypt ? "encrypted" : "no"),
+      tls: encrypt
+    })
+  )
   const response = HandshakeResponse.encode({
     ...head,
     username: address.username,
-    authPlugin: plugin.name,
-    authResponse: getOrThrow(plugin.start(context)),
+    authPlugin: authentication.authPlugin,
+    authResponse: authentication.authResponse,
     database: undefined,
     connectAttributes: { program_name: "effect-mysql test-utils" }
   })
   line.parser.expect(sequence + 1)
   line.stream.write(Packet.seal(response, sequence))
   for (;;) {
-    const message = getOrThrow(AuthPacket.decode(await line.packet(), capabilities))
-    let answer: Uint8Array | undefined
-    switch (message._tag) {
-      case "Ok":
-        return { capabilities, version: greeting.version }
-      case "Err":
-        throw new Refused(message.err)
-      case "Switch":
-        context = { ...context, scramble: message.data }
-        plugin = getOrThrow(Auth.find(message.plugin))
-        answer = getOrThrow(plugin.start(context))
-        break
-      case "MoreData":
-        answer = getOrThrow(plugin.respond(message.data, context))
-    }
-    if (answer !== undefined) {
+    const step = getOrThrow(authentication.next(await line.packet()))
+    if (step._tag === "Accepted") return { capabilities, version: greeting.version }
+    if (step._tag === "Refused") throw new Refused(step.err)
+    if (step._tag === "Send") {
       const next = line.parser.sequence + 1
       line.parser.expect(next + 1)
-      line.stream.write(Packet.frame(answer, next))
+      line.stream.write(Packet.frame(step.bytes, next))
     }
   }
 }
