@@ -2,8 +2,9 @@
  * What became of a COMMIT whose reply was lost: not guessed, but looked up.
  *
  * A transaction that is marked writes a row with a name of its own into a table of the same server. When its outcome is
- * unknown, the session that it ran in is ended, so that no COMMIT can still arrive, and its row is looked for: it is
- * there exactly when the transaction was committed.
+ * unknown the row is looked for: it is there exactly when the transaction was committed. As long as the row is locked the
+ * transaction is open; its session is ended then, so that no COMMIT can still arrive, and the row is looked for when the
+ * session is gone.
  *
  * The answer is that of the server which is asked. After a failover to an asynchronous replica, `rolled back` may also
  * mean that the commit was lost there.
@@ -16,6 +17,7 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
+import * as errors from "./internal/errors.ts"
 import type { MysqlClient } from "./MysqlClient.ts"
 
 /**
@@ -39,7 +41,7 @@ export interface CommitMarkers {
   readonly mark: (client: SqlClient) => Effect.Effect<Marker, SqlError>
   /**
    * Whether the transaction was committed. Waits until the server can be asked, at most for the `timeout`, and fails with
-   * the last error then. It is right also while the transaction still runs: that is rolled back by it.
+   * `ConnectionError` then. A transaction that still runs is rolled back by it, its session being ended.
    */
   readonly resolve: (marker: Marker) => Effect.Effect<"committed" | "rolled back", SqlError>
   /** Removes the marks that are older, and tells how many: to be run now and then. */
@@ -99,18 +101,35 @@ export const make = (client: MysqlClient, options?: Options): Effect.Effect<Comm
       yield* Effect.repeat(Effect.delay(alive(marker), interval), { while: (is) => is })
     })
 
-  // Locked, so that it waits for a transaction which is not over after all.
-  const look = ({ id }: Marker): Effect.Effect<"committed" | "rolled back", SqlError> =>
-    Effect.map(client`SELECT 1 FROM ${table} WHERE id = ${id} FOR UPDATE`.values, (rows) =>
+  /** The mark is locked as long as its transaction is open: without waiting that is an error. */
+  const look = ({ id }: Marker, wait: "" | "NOWAIT"): Effect.Effect<"committed" | "rolled back", SqlError> =>
+    Effect.map(client`SELECT 1 FROM ${table} WHERE id = ${id} FOR UPDATE ${client.literal(wait)}`.values, (rows) =>
       rows.length > 0 ? "committed" : "rolled back"
     )
 
   const resolve: CommitMarkers["resolve"] = (marker) =>
-    Effect.andThen(end(marker), look(marker)).pipe(
-      // Outside of whatever transaction the fiber is in.
-      Effect.updateContext((context: Context.Context<never>) => Context.omit(client.transactionService)(context)),
-      Effect.retry(Schedule.upTo(Schedule.spaced(interval), { duration: bound }))
-    )
+    Effect.suspend(() => {
+      let last: SqlError | undefined
+      return Effect.catch(look(marker, "NOWAIT"), (error) =>
+        error.reason._tag === "LockTimeoutError" ? Effect.andThen(end(marker), look(marker, "")) : Effect.fail(error)
+      ).pipe(
+        Effect.tapError((error) =>
+          Effect.sync(() => {
+            last = error
+          })
+        ),
+        Effect.retry(Schedule.spaced(interval)),
+        Effect.timeoutOrElse({
+          duration: bound,
+          orElse: () =>
+            Effect.fail(
+              errors.make("connection", "resolve", "The server could not be asked in time about a COMMIT", last)
+            )
+        }),
+        // Outside of whatever transaction the fiber is in.
+        Effect.updateContext((context: Context.Context<never>) => Context.omit(client.transactionService)(context))
+      )
+    })
 
   const prune: CommitMarkers["prune"] = (olderThan) => {
     const seconds = Math.ceil(Duration.toSeconds(Duration.fromInputUnsafe(olderThan)))

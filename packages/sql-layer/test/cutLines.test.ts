@@ -4,67 +4,11 @@
  */
 
 import { expect } from "@effect/vitest"
-import { MysqlServer } from "@effect-mysql/test-utils"
 import * as Effect from "effect/Effect"
-import * as Reactivity from "effect/reactivity/Reactivity"
 import type { SqlError } from "effect/sql/SqlError"
-import { type AddressInfo, connect, createServer, type Socket } from "node:net"
-import * as MysqlClient from "../src/MysqlClient.ts"
+import type * as MysqlClient from "../src/MysqlClient.ts"
+import { through } from "./cutter.ts"
 import { accounts, balances, failures, onEachServer } from "./support.ts"
-
-interface Cut {
-  readonly at: string
-  /** Whether the server still gets the statement; its reply is lost in either case. */
-  readonly passed: boolean
-}
-
-/** A line to the server that is cut at the first packet with a text in it. */
-const cutter = (target: { readonly host: string; readonly port: number }, cut: Cut) =>
-  Effect.acquireRelease(
-    Effect.callback<{ readonly port: number; readonly close: () => void }>((resume) => {
-      const sockets = new Set<Socket>()
-      let done = false
-      const proxy = createServer((client) => {
-        const server = connect(target.port, target.host)
-        for (const socket of [client, server]) {
-          sockets.add(socket)
-          socket.on("error", () => {})
-        }
-        let reached = false
-        client.on("data", (bytes) => {
-          reached = !done && bytes.includes(cut.at)
-          if (reached) done = true
-          if (!reached || cut.passed) server.write(bytes)
-          if (reached && !cut.passed) client.destroy()
-        })
-        server.on("data", (bytes) => {
-          // The reply shows that the server has done it.
-          if (reached) client.destroy()
-          else client.write(bytes)
-        })
-        client.on("close", () => server.destroy())
-        server.on("close", () => client.destroy())
-      })
-      proxy.listen(0, "127.0.0.1", () => {
-        const close = () => {
-          for (const socket of sockets) socket.destroy()
-          proxy.close()
-        }
-        resume(Effect.succeed({ port: (proxy.address() as AddressInfo).port, close }))
-      })
-    }),
-    (proxy) => Effect.sync(() => proxy.close())
-  )
-
-const through = Effect.fnUntraced(function* (cut: Cut) {
-  const { host, port } = yield* MysqlServer.MysqlServer
-  const { config } = yield* MysqlClient.MysqlClient
-  const proxy = yield* cutter({ host, port }, cut)
-  return yield* Effect.provide(
-    MysqlClient.make({ ...config, host: "127.0.0.1", port: proxy.port, tls: { mode: "disabled" }, maxConnections: 1 }),
-    Reactivity.layer
-  )
-})
 
 const update = (sql: MysqlClient.MysqlClient) => sql`UPDATE accounts SET balance = balance + 1 WHERE id = 1`
 
@@ -120,7 +64,7 @@ onEachServer((it) => {
   )("cut at $at, which the server has: $passed - $expected", ({ at, changed, expected, passed, work }) =>
     Effect.gen(function* () {
       const direct = yield* accounts
-      const sql = yield* through({ at, passed })
+      const sql = (yield* through({ at, passed })).sql
       const [error] = failures(yield* Effect.exit(work(sql)))
       if (expected === "mine") {
         expect(error).toBe("mine")

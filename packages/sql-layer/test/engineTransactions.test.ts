@@ -12,7 +12,17 @@ import type { SqlError } from "effect/sql/SqlError"
 import * as MysqlClient from "../src/MysqlClient.ts"
 import * as MysqlEngine from "../src/MysqlEngine.ts"
 import { engineWithAccounts } from "./engineSupport.ts"
-import { balances, bystander, connectionId, failures, kill, onEachServer, reasons, recorder } from "./support.ts"
+import {
+  balances,
+  bystander,
+  connectionId,
+  eventually,
+  failures,
+  kill,
+  onEachServer,
+  reasons,
+  recorder
+} from "./support.ts"
 
 const soon = Schedule.recurs(3)
 
@@ -305,6 +315,7 @@ onEachServer((it, product) => {
     Effect.gen(function* () {
       const { engine } = yield* engineWithAccounts
       const { config } = yield* MysqlClient.MysqlClient
+      yield* eventually(Effect.map(engine.stats, ({ used }) => used === 0))
       expect(yield* Effect.scoped(Effect.andThen(engine.connect, engine.stats))).toMatchObject({ used: 1, max: 4 })
       const single = MysqlEngine.fromClient(yield* bystander)
       expect(yield* single.stats).toMatchObject({ idle: 1, used: 0, max: 1 })
