@@ -246,6 +246,21 @@ export interface MysqlConnection {
     rows: Iterable<Params>,
     options?: BatchOptions
   ) => Effect.Effect<BatchResult, MysqlError>
+  /**
+   * Runs a LOAD DATA LOCAL INFILE, or LOAD XML LOCAL INFILE. `bytes` is called with the name that the server asks for, at
+   * most once, and its stream is the file: pulled only as fast as the server takes it. A server that asks for nothing, or
+   * refuses the statement, pulls nothing. The connection is busy until the end.
+   *
+   * The stream's own error passes through. When the stream fails, and on interruption, the statement is stopped: what a
+   * transactional table has stored of it is undone, and the connection is used on. No other statement gives a server a
+   * file: whoever is asked for one then fails with `LocalInfileError`, and the server gets an empty one.
+   *
+   * The server has to allow it (`local_infile`; off by default on MySQL).
+   */
+  readonly loadData: <E = never, R = never>(
+    sql: string,
+    bytes: (fileName: string) => Stream.Stream<Uint8Array, E, R>
+  ) => Effect.Effect<Outcome, MysqlError | E, R>
   /** Prepares a statement that stays prepared until the scope closes. */
   readonly prepare: (sql: string) => Effect.Effect<PreparedStatement, MysqlError, Scope.Scope>
   /**

@@ -215,14 +215,17 @@ export class DecodeError extends Data.TaggedError("DecodeError")<
 }
 
 /**
- * LOAD DATA LOCAL went wrong on this side.
+ * The server asked for a file that nobody has brought, and got an empty one. `cause` is what it said to that, if it
+ * refused. The connection stays usable.
  *
  * @since 0.1.0
  * @category reasons
  */
-export class LocalInfileError extends Data.TaggedError("LocalInfileError")<Because & { readonly fileName: string }> {
+export class LocalInfileError extends Data.TaggedError("LocalInfileError")<
+  Because & { readonly fileName: string; readonly problem: string }
+> {
   override get message(): string {
-    return `LOCAL INFILE "${this.fileName}" failed`
+    return `LOCAL INFILE "${this.fileName}": ${this.problem}`
   }
 }
 

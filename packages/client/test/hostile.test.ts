@@ -75,11 +75,6 @@ const text: ReadonlyArray<Hostile> = [
   { what: "an OK that is cut off", reply: wire.packets([wire.ok().subarray(0, 3)]), reason: broken("OK") },
   { what: "an ERR without a number", reply: wire.packets([bytes(0xff)]), reason: broken("reply") },
   { what: "an ERR with half a number", reply: wire.packets([bytes(0xff, 1)]), reason: broken("reply") },
-  {
-    what: "a request for a file that nobody offered",
-    reply: wire.packets([Buffer.concat([bytes(0xfb), Buffer.from("/etc/passwd")])]),
-    reason: broken("reply")
-  },
   { what: "no columns", reply: wire.packets([bytes(0xfc, 0, 0)]), reason: broken("column count") },
   { what: "65,536 columns", reply: wire.packets([bytes(0xfd, 0, 0, 1)]), reason: broken("column count") },
   { what: "2^48 columns", reply: wire.packets([bytes(0xfe, 0, 0, 0, 0, 0, 0, 1, 0)]), reason: broken("column count") },

@@ -20,7 +20,7 @@ import type { Message, Rows, Way } from "./batchWays.ts"
 import * as ways from "./batchWays.ts"
 import type { Core } from "./Core.ts"
 import { type Entry, failureOf, make as makeEntry } from "./Entry.ts"
-import { cannotPrepare, collectFirst, type Execution, needReprepare } from "./Execution.ts"
+import { cannotPrepare, type Execution, needReprepare } from "./Execution.ts"
 import * as generatedIds from "./generatedIds.ts"
 import type { Prepared, Statement } from "./statements.ts"
 
@@ -30,9 +30,6 @@ const defaultChunkSize = 1000
 const maxFlight = 128
 const maxFlightBytes = 1024 * 1024
 
-/** Asked for once on each connection. */
-const limits = new WeakMap<Core, number>()
-
 export class Batch {
   private readonly core: Core
   private readonly execution: Execution
@@ -40,8 +37,6 @@ export class Batch {
   private readonly chunkSize: number
   private readonly keepsIds: boolean
   private readonly returning: boolean
-  /** Of the server, for one message without its header. */
-  private maxPacketBytes = Number.POSITIVE_INFINITY
   private way: Way | undefined = undefined
   private rule: generatedIds.Rule | "unknown" | undefined = undefined
   private affectedRows = 0
@@ -120,7 +115,7 @@ export class Batch {
   private get findWay(): Effect.Effect<Way, MysqlError.MysqlError> {
     return Effect.suspend(() =>
       this.way === undefined
-        ? Effect.tap(Effect.andThen(this.learnLimit, this.choose), (way) => Effect.sync(() => void (this.way = way)))
+        ? Effect.tap(this.choose, (way) => Effect.sync(() => void (this.way = way)))
         : Effect.succeed(this.way)
     )
   }
@@ -140,28 +135,14 @@ export class Batch {
   })
 
   private get context(): ways.Context {
-    const { core, execution, maxPacketBytes, returning, statement } = this
-    return { core, execution, maxPacketBytes, returning, statement }
+    const { core, execution, returning, statement } = this
+    return { core, execution, returning, statement, maxPacketBytes: core.session.maxAllowedPacket - 1 }
   }
 
   private get prepare(): Effect.Effect<void, MysqlError.MysqlError> {
     return Effect.suspend(() =>
       this.statement.prepared === undefined ? this.execution.prepareStatement(this.statement) : Effect.void
     )
-  }
-
-  private get learnLimit(): Effect.Effect<void, MysqlError.MysqlError> {
-    const { core, execution } = this
-    const known = limits.get(core)
-    if (known !== undefined) {
-      this.maxPacketBytes = known
-      return Effect.void
-    }
-    const statement = core.statements.get("SELECT @@max_allowed_packet")
-    return Effect.map(execution.runText(statement, [], core.rows.array, collectFirst<[number]>), ({ rows }) => {
-      this.maxPacketBytes = Number(rows[0]![0])
-      limits.set(core, this.maxPacketBytes)
-    })
   }
 
   private ruleOf(
@@ -196,6 +177,7 @@ export class Batch {
       bytes: this.joined(messages, prepared),
       reply: replies[0]!,
       replies,
+      packetBytes: messages.reduce((most, { bytes }) => Math.max(most, bytes.length - 4), 0),
       frames: messages.length === 1 ? Packet.frameCountOf(messages[0]!.bytes) : 1,
       owner: execution.owner,
       killable: statement.killable,

@@ -101,6 +101,13 @@ export class Connection implements Public.ReservedConnection {
     return Effect.suspend(() => new Batch(core, execution, core.statements.get(sql), options).run(rows))
   }
 
+  loadData<E, R>(
+    sql: string,
+    bytes: (fileName: string) => Stream.Stream<Uint8Array, E, R>
+  ): Effect.Effect<Public.Outcome, MysqlError.MysqlError | E, R> {
+    return this.execution.load(sql, bytes)
+  }
+
   prepare(sql: string): Effect.Effect<Public.PreparedStatement, MysqlError.MysqlError, Scope.Scope> {
     const { core, execution } = this
     return Effect.suspend(() => {

@@ -20,6 +20,7 @@ export interface EntryOptions {
   readonly packetBytes?: number | undefined
   readonly owner?: Owner | undefined
   readonly exclusive?: boolean | undefined
+  readonly uploads?: boolean | undefined
   readonly killable?: boolean | undefined
   readonly sql?: string | undefined
   readonly settled?: ((replied: boolean) => void) | undefined
@@ -42,6 +43,8 @@ export class Entry {
   readonly owner: Owner | undefined
   /** A stream: nothing is written behind it, so that it can be stopped. */
   readonly exclusive: boolean
+  /** It has brought a file for the server to ask for. */
+  readonly uploads: boolean
   /** COMMIT, ROLLBACK and XA are never killed. */
   readonly killable: boolean
   /** For errors that name the statement. */
@@ -53,6 +56,8 @@ export class Entry {
   state: "new" | "waiting" | "unsent" | "sent" | "done" = "new"
   /** Nobody waits for it any more. */
   abandoned = false
+  /** The file that the server asked for and did not get. */
+  refusedFile: string | undefined = undefined
   /** Why there will be no reply. */
   failure: MysqlError.MysqlError | undefined = undefined
   /** Resumes the fiber that waits for its turn (`true`) or for somebody else to complete the entry (`false`). */
@@ -66,6 +71,7 @@ export class Entry {
     this.packetBytes = options.packetBytes ?? options.bytes.length - 4 * this.frames
     this.owner = options.owner
     this.exclusive = options.exclusive ?? false
+    this.uploads = options.uploads ?? false
     this.killable = options.killable ?? true
     this.sql = options.sql ?? ""
     this.settled = options.settled
@@ -97,10 +103,22 @@ const lost = (phase: MysqlError.ConnectionLost["phase"], reason: MysqlError.Reas
 
 /** Why the entry failed, if it did. What the server has said about it goes before a loss that came later. */
 export const failureOf = (entry: Entry): MysqlError.MysqlError | undefined => {
+  if (entry.refusedFile !== undefined) return refused(entry, entry.refusedFile)
   for (let index = 0; index < entry.at; index++) {
     const reply = entry.replies[index]!
     if (reply.err !== undefined) return failures.server(reply.err, entry.sql)
     if (reply.decodeError !== undefined) return failures.decode(reply.decodeError)
   }
   return entry.failure
+}
+
+const refused = (entry: Entry, fileName: string): MysqlError.MysqlError => {
+  const { err } = entry.reply
+  return MysqlError.make(
+    new MysqlError.LocalInfileError({
+      fileName,
+      problem: "the server asked for it, and the statement has brought no stream",
+      ...(err === undefined ? {} : { cause: failures.server(err, entry.sql) })
+    })
+  )
 }

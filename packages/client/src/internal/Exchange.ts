@@ -16,6 +16,7 @@ import * as Command from "@effect-mysql/protocol/command/Command"
 import type { Capabilities } from "@effect-mysql/protocol/connect/Capabilities"
 import type { Parser } from "@effect-mysql/protocol/framing/Packet"
 import { ProtocolError } from "@effect-mysql/protocol/ProtocolError"
+import * as LocalInfile from "@effect-mysql/protocol/reply/LocalInfile"
 import { Reply } from "@effect-mysql/protocol/reply/Reply"
 import { ServerStatus } from "@effect-mysql/protocol/ServerStatus"
 import * as Charset from "@effect-mysql/protocol/value/Charset"
@@ -87,6 +88,13 @@ export class Exchange {
   private readonly outbox: Outbox
   /** Whose turn it is to read. */
   private turn: Entry | undefined = undefined
+  /** The server has asked for a file and waits for its end: the first of `inFlight` goes on after that. */
+  private upload: LocalInfile.Upload | undefined = undefined
+  /**
+   * The last part of the file is sent with its end: a server looks whether it has been killed before it reads a row, and
+   * not at the end.
+   */
+  private heldPart: Buffer | undefined = undefined
   /** Reading has begun for the first of `inFlight`. */
   private begun = false
   private reservedBy: Owner | undefined = undefined
@@ -163,6 +171,32 @@ export class Exchange {
   /** For a stream: one pull from the socket. */
   advance(entry: Entry): Effect.Effect<void> {
     return Effect.suspend(() => (entry.state === "done" ? Effect.void : this.pullOnce))
+  }
+
+  /**
+   * For an upload that the server has asked for: sends a part of the file. Ends when there is room for more.
+   * Interruption ends the wait and not the sending.
+   */
+  sendPart(entry: Entry, bytes: Uint8Array): Effect.Effect<void, MysqlError.MysqlError> {
+    return Effect.suspend(() => {
+      const held = this.heldPart
+      this.heldPart = this.upload?.part(bytes)
+      if (held !== undefined) this.outbox.sendFirst(held)
+      return Effect.flatMap(this.outbox.idle, () =>
+        entry.failure === undefined ? Effect.void : Effect.fail(entry.failure)
+      )
+    })
+  }
+
+  /** The whole file has been sent: the server answers then. */
+  sendEnd(): void {
+    const { heldPart, upload } = this
+    if (upload === undefined || this.lost !== undefined) return
+    this.upload = undefined
+    this.heldPart = undefined
+    const entry = this.inFlight[0]!
+    this.outbox.sendFirst(heldPart === undefined ? upload.end() : Buffer.concat([heldPart, upload.end()]))
+    entry.replies[entry.at]!.uploaded(this.options.parser, upload)
   }
 
   /** Waits for the connection to be free, in the order of asking, and keeps it for `owner`. */
@@ -395,7 +429,10 @@ export class Exchange {
         parser.expect(firstSequence(entry))
       }
       const reply = entry.replies[entry.at]!
-      if (!this.consume(reply)) break
+      if (!this.consume(reply)) {
+        if (reply.localInfile === undefined || !this.refuse(entry, reply.localInfile)) break
+        continue
+      }
       this.begun = false
       const broken = whyLost(reply, parser.sequence)
       if (broken !== undefined) {
@@ -420,6 +457,22 @@ export class Exchange {
       this.pump()
     }
     return finished
+  }
+
+  /** The server asks for a file: `true` where it gets an empty one, since nobody has brought any. */
+  private refuse(entry: Entry, fileName: string): boolean {
+    if (this.upload !== undefined) return false
+    this.upload = new LocalInfile.Upload(this.options.parser.sequence)
+    if (entry.uploads && !entry.abandoned) return false
+    if (this.inFlight[1]?.state === "sent" || entry.at < entry.replies.length - 1) {
+      // The server takes what was written behind it for the file.
+      const got = `a request for the file "${fileName}", and statements have been sent behind it`
+      this.lose(failures.protocol(new ProtocolError({ phase: "reply", expected: "a result", got })))
+      return false
+    }
+    entry.refusedFile = fileName
+    this.sendEnd()
+    return true
   }
 
   /** Bytes that answer nothing: the server gives up, or is out of step. Read as the next reply they would be a lie. */
@@ -508,6 +561,7 @@ export class Exchange {
 
   private stopBounded(): Effect.Effect<void> {
     const { cancellation } = this.options
+    if (cancellation === "wait") this.sendEnd()
     const killable = cancellation === "kill" && this.stoppable
     const stopped = Effect.andThen(
       killable ? this.killAndDrain : Effect.suspend(() => this.drain(this.inFlight.at(-1))),
@@ -555,9 +609,12 @@ export class Exchange {
   private killing(request: KillRequest): Effect.Effect<void> {
     const attempt: Effect.Effect<void> = Effect.flatMap(Effect.ignore(this.options.kill(request)), () => {
       if (request.pending) return Effect.sync(() => this.lose(lostLine("cut because a KILL was not confirmed")))
+      // What the server has of the file is undone only where the KILL came before the end.
+      this.sendEnd()
       return request.wanted ? Effect.delay(attempt, killInterval) : Effect.void
     })
-    return Effect.andThen(this.outbox.idle, attempt)
+    // A server that asks for a file runs the statement already, and need not take what is being written.
+    return this.upload === undefined ? Effect.andThen(this.outbox.idle, attempt) : attempt
   }
 
   /** The ping that could not be sent while a statement was being stopped. */

@@ -11,13 +11,14 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
-import type { Params, QueryOptions, QueryResult } from "../MysqlConnection.ts"
+import type { Outcome, Params, QueryOptions, QueryResult } from "../MysqlConnection.ts"
 import * as MysqlError from "../MysqlError.ts"
 import type { Core } from "./Core.ts"
 import { type Entry, failureOf, make as makeEntry, type Owner } from "./Entry.ts"
 import * as failures from "./failures.ts"
 import * as results from "./results.ts"
 import type { Prepared, Protocol, Statement } from "./statements.ts"
+import * as upload from "./upload.ts"
 
 export type Rows = ReplyOptions["rows"]
 /** Reads a complete reply. */
@@ -168,11 +169,24 @@ export class Execution {
       : this.core.exchange.run(entry.success, this.finishing(statement, "text", rows, finish))
   }
 
+  /** A statement, and the file that the server may ask for: see `upload`. */
+  load<E, R>(
+    sql: string,
+    bytes: (fileName: string) => Stream.Stream<Uint8Array, E, R>
+  ): Effect.Effect<Outcome, MysqlError.MysqlError | E, R> {
+    return Effect.suspend(() => {
+      const statement = this.core.statements.get(sql)
+      const entry = this.textEntry(statement, [], this.core.rows.array, true, true)
+      return Result.isFailure(entry) ? Effect.fail(entry.failure) : upload.run(this.core, entry.success, bytes)
+    })
+  }
+
   private textEntry(
     statement: Statement,
     params: Params,
     rows: Rows,
-    exclusive: boolean
+    exclusive: boolean,
+    uploads: boolean = false
   ): Result.Result<Entry, MysqlError.MysqlError> {
     let bytes: Buffer
     if (params.length === 0 && this.core.exchange.charset === undefined) {
@@ -193,7 +207,8 @@ export class Execution {
         bytes,
         reply: this.reply("query", statement, rows),
         owner: this.owner,
-        exclusive,
+        exclusive: exclusive || statement.mayUpload,
+        uploads,
         killable: statement.killable,
         sql: statement.sql
       })
@@ -345,7 +360,7 @@ export class Execution {
       bytes,
       reply,
       owner: this.owner,
-      exclusive,
+      exclusive: exclusive || statement.mayUpload,
       killable: statement.killable,
       sql: statement.sql,
       settled: (replied) => {
@@ -515,6 +530,8 @@ class ReplyTo implements ReplyOptions {
   readonly command: ReplyOptions["command"]
   readonly capabilities: ReplyOptions["capabilities"]
   readonly rows: Rows
+  /** What is done about it the exchange knows. */
+  readonly localInfile = true
   private readonly statement: Statement | undefined
 
   constructor(

@@ -7,9 +7,11 @@ import * as Command from "@effect-mysql/protocol/command/Command"
 import * as Execute from "@effect-mysql/protocol/command/Execute"
 import { ExtendedFlag, hasExtended } from "@effect-mysql/protocol/connect/Capabilities"
 import type { Reply } from "@effect-mysql/protocol/reply/Reply"
+import * as Charset from "@effect-mysql/protocol/value/Charset"
 import type { InsertTemplate } from "@effect-mysql/protocol/value/InsertTemplate"
 import * as Literal from "@effect-mysql/protocol/value/Literal"
-import type { ParameterError } from "@effect-mysql/protocol/value/Parameter"
+import { ParameterError } from "@effect-mysql/protocol/value/Parameter"
+import type * as Placeholders from "@effect-mysql/protocol/value/Placeholders"
 import * as Result from "effect/Result"
 import type { Params } from "../MysqlConnection.ts"
 import * as MysqlError from "../MysqlError.ts"
@@ -51,7 +53,7 @@ export interface Context {
   readonly statement: Statement
   /** Rows come back. */
   readonly returning: boolean
-  /** The server's limit for one message without its header. */
+  /** The longest message that the server takes, without its header. */
   readonly maxPacketBytes: number
 }
 
@@ -62,25 +64,26 @@ const takesBulk = /^(?:\s|\/\*(?!M?!)[\s\S]*?\*\/|(?:--\s|#)[^\n]*\n)*(?:insert|
 
 /** Many rows in one INSERT. */
 export const oneOfMany = (context: Context, template: InsertTemplate): Way => {
-  const { core, execution, maxPacketBytes } = context
+  const { execution, maxPacketBytes } = context
   const fixedBytes = Buffer.byteLength(template.prefix) + Buffer.byteLength(template.suffix) + 1
-  const command = (tuples: ReadonlyArray<string>) => Command.query(template.prefix + tuples.join(",") + template.suffix)
+  const command = (tuples: ReadonlyArray<string>) =>
+    execution.inCharset(template.prefix + tuples.join(",") + template.suffix)
   return {
     command: "query",
     encode: (rows, first) => {
-      const { sqlMode } = execution
-      const { offsetMinutes } = core.config
       const messages: Array<Message> = []
       let tuples: Array<string> = []
       let from = 0
       let bytes = fixedBytes
       for (const [index, row] of rows.entries()) {
-        const tuple = Literal.interpolate(template.tuple, row, { sqlMode, offsetMinutes })
-        if (Result.isFailure(tuple)) return Result.fail(ofRow(first + index, tuple.failure))
+        const tuple = textOf(context, template.tuple, row, first + index)
+        if (Result.isFailure(tuple)) return Result.fail(tuple.failure)
         const tupleBytes = Buffer.byteLength(tuple.success) + 1
         if (fixedBytes + tupleBytes > maxPacketBytes) return Result.fail(tooLarge(first + index, maxPacketBytes))
         if (tuples.length > 0 && bytes + tupleBytes > Math.min(maxPacketBytes, maxStatementBytes)) {
-          messages.push({ bytes: command(tuples), rows: rows.slice(from, index) })
+          const text = command(tuples)
+          if (Result.isFailure(text)) return Result.fail(text.failure)
+          messages.push({ bytes: Command.query(text.success), rows: rows.slice(from, index) })
           tuples = []
           from = index
           bytes = fixedBytes
@@ -88,8 +91,10 @@ export const oneOfMany = (context: Context, template: InsertTemplate): Way => {
         tuples.push(tuple.success)
         bytes += tupleBytes
       }
-      messages.push({ bytes: command(tuples), rows: from === 0 ? rows : rows.slice(from) })
-      return Result.succeed(messages)
+      return Result.map(command(tuples), (text) => {
+        messages.push({ bytes: Command.query(text), rows: from === 0 ? rows : rows.slice(from) })
+        return messages
+      })
     },
     template,
     ids: ({ rows }, reply) => {
@@ -121,7 +126,14 @@ export const bulk = (context: Context): Way => {
       }
       const maxBytes = Math.min(maxPacketBytes, maxStatementBytes)
       const { offsetMinutes } = core.config
-      const encoded = BulkExecute.encode({ statementId: 0, rows, offsetMinutes, maxBytes, unitResults })
+      const encoded = BulkExecute.encode({
+        statementId: 0,
+        rows,
+        offsetMinutes,
+        charset: core.exchange.charset,
+        maxBytes,
+        unitResults
+      })
       if (Result.isFailure(encoded)) return Result.fail(ofRow(first + (encoded.failure.row ?? 0), encoded.failure))
       const messages: Array<Message> = []
       let from = 0
@@ -156,7 +168,13 @@ export const executions = (context: Context): Way => {
       for (const [index, row] of rows.entries()) {
         const arity = parameterCount === undefined ? undefined : Literal.checkArity(parameterCount, row.length)
         if (arity !== undefined) return Result.fail(ofRow(first + index, arity))
-        const encoded = Execute.encode({ statementId: 0, parameters: row, boundTypes: undefined, offsetMinutes })
+        const encoded = Execute.encode({
+          statementId: 0,
+          parameters: row,
+          boundTypes: undefined,
+          offsetMinutes,
+          charset: core.exchange.charset
+        })
         if (Result.isFailure(encoded)) return Result.fail(ofRow(first + index, encoded.failure))
         const { boundTypes, bytes } = encoded.success
         if (!fits(context, bytes)) return Result.fail(tooLarge(first + index, context.maxPacketBytes))
@@ -172,17 +190,15 @@ export const executions = (context: Context): Way => {
 
 /** The statement as text for each row. */
 export const texts = (context: Context): Way => {
-  const { core, execution, statement } = context
+  const { execution, statement } = context
   return {
     command: "query",
     encode: (rows, first) => {
-      const { sqlMode } = execution
-      const { offsetMinutes } = core.config
-      const template = statement.templateFor(sqlMode)
+      const template = statement.templateFor(execution.sqlMode)
       const messages: Array<Message> = []
       for (const [index, row] of rows.entries()) {
-        const text = Literal.interpolate(template, row, { sqlMode, offsetMinutes })
-        if (Result.isFailure(text)) return Result.fail(ofRow(first + index, text.failure))
+        const text = Result.flatMap(textOf(context, template, row, first + index), (sql) => execution.inCharset(sql))
+        if (Result.isFailure(text)) return Result.fail(text.failure)
         const bytes = Command.query(text.success)
         if (!fits(context, bytes)) return Result.fail(tooLarge(first + index, context.maxPacketBytes))
         messages.push({ bytes, rows: [row] })
@@ -191,6 +207,22 @@ export const texts = (context: Context): Way => {
     },
     ids: idOfOne
   }
+}
+
+/** A row as literals. */
+const textOf = (
+  { core, execution }: Context,
+  template: Placeholders.Template,
+  row: Params,
+  number: number
+): Result.Result<string, MysqlError.MysqlError> => {
+  const { charset } = core.exchange
+  const { offsetMinutes } = core.config
+  const text = Literal.interpolate(template, row, { sqlMode: execution.sqlMode, offsetMinutes })
+  if (Result.isFailure(text)) return Result.fail(ofRow(number, text.failure))
+  return charset !== undefined && charset.encode(text.success) === undefined
+    ? Result.fail(ofRow(number, new ParameterError({ parameter: 0, message: Charset.unfit(charset) })))
+    : Result.succeed(text.success)
 }
 
 const fits = (context: Context, message: Buffer): boolean => message.length - 4 <= context.maxPacketBytes

@@ -205,7 +205,8 @@ const connectAndLogIn = Effect.fnUntraced(function* (config: Resolved) {
   const { Flag } = Capabilities
   const capabilities = Capabilities.negotiate(
     greeting.capabilities,
-    (withTls ? Flag.SSL : 0) |
+    Flag.LOCAL_FILES |
+      (withTls ? Flag.SSL : 0) |
       (config.database === undefined ? 0 : Flag.CONNECT_WITH_DB) |
       (config.foundRows ? Flag.FOUND_ROWS : 0) |
       (config.multiStatements ? Flag.MULTI_STATEMENTS : 0)

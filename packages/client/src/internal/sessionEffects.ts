@@ -40,3 +40,6 @@ export const isKillable = (sql: string): boolean => {
   }
   return true
 }
+
+/** The text may hold a LOAD DATA LOCAL; more texts than those that do. */
+export const mayUpload = (sql: string): boolean => /\bload\b[\s\S]*\blocal\b/i.test(sql)

@@ -12,7 +12,7 @@ import * as RowDecoder from "@effect-mysql/protocol/row/RowDecoder"
 import * as Placeholders from "@effect-mysql/protocol/value/Placeholders"
 import * as Result from "effect/Result"
 import type { Entry } from "./Entry.ts"
-import { beginsBranch, isKillable, isPlain } from "./sessionEffects.ts"
+import { beginsBranch, isKillable, isPlain, mayUpload } from "./sessionEffects.ts"
 
 export type Protocol = RowDecoder.RowOptions["protocol"]
 export type Shape = RowDecoder.RowOptions["shape"]
@@ -54,6 +54,8 @@ export class Statement {
   readonly killable: boolean
   /** It may begin a branch of a distributed transaction. */
   readonly beginsBranch: boolean
+  /** The server may ask for a file: nothing is written behind it, which would be taken for the file. */
+  readonly mayUpload: boolean
   prepared: Prepared | undefined = undefined
   /** When it was used last, as a count of all uses. */
   lastUse = 0
@@ -74,6 +76,7 @@ export class Statement {
     this.plain = isPlain(sql)
     this.killable = isKillable(sql)
     this.beginsBranch = beginsBranch(sql)
+    this.mayUpload = mayUpload(sql)
   }
 
   get inUse(): boolean {
