@@ -31,8 +31,16 @@ export type Target = TargetOf
  * @category models
  */
 export interface TransportConnection {
-  /** Waits for bytes and takes what there is. Fails once the line is gone. An interrupted pull loses no byte. */
+  /**
+   * Waits for bytes and takes what there is, after what earlier pulls gave and nobody has released. Fails once the line is
+   * gone and everything was released. An interrupted pull loses no byte.
+   */
   readonly pull: Effect.Effect<readonly [Uint8Array, ...Array<Uint8Array>], MysqlError>
+  /**
+   * What was pulled has been dealt with: it is not given again, and nobody looks at its memory any more, into which the
+   * transport may read.
+   */
+  readonly release: () => void
   /**
    * Hands bytes over in the order of the calls, and ends when there is room for more. Nobody may write to `bytes`
    * afterwards. Interruption ends the wait, not the sending. Fails at once on a line that is known to be dead, with

@@ -437,6 +437,7 @@ describe("what an interrupted statement leaves on the server", () => {
       yield* Fiber.interrupt(query)
       server.release("slow")
       yield* Fiber.join(slow)
+      yield* connection.query("ECHO next")
       expect((yield* connection.query("ECHO ?", ["y"])).rows).toEqual([{ x: "y" }])
       expect(server.preparations()).toBe(1)
     })

@@ -116,11 +116,8 @@ export class Exchange {
       (bytes) => options.transport.write(bytes),
       (error) => this.lose(error ?? lostLine("the write ended without a result"))
     )
-    this.step = this.pull(() => this.continueTurn())
-    this.pullOnce = this.pull(() => {
-      this.readOnce()
-      return Effect.void
-    })
+    this.step = this.pull((finished) => (finished || this.turn === undefined ? Effect.void : this.step))
+    this.pullOnce = this.pull(() => Effect.void)
   }
 
   /** As the server said last. */
@@ -400,12 +397,13 @@ export class Exchange {
     return this.turn === undefined || this.readOnce() ? Effect.void : this.step
   }
 
-  private pull(next: () => Effect.Effect<void>): Effect.Effect<void> {
+  /** What has been pulled is read at once: until it is, a pull would give it again. */
+  private pull(next: (finished: boolean) => Effect.Effect<void>): Effect.Effect<void> {
     const { parser, transport } = this.options
     return Effect.matchEffect(transport.pull, {
       onSuccess: (chunks) => {
         for (const chunk of chunks) parser.feed(chunk)
-        return next()
+        return next(this.readOnce())
       },
       onFailure: (error) => {
         this.lose(error)
@@ -449,6 +447,8 @@ export class Exchange {
       if (entry !== reader) (completed ??= []).push(entry)
     }
     if (this.inFlight.length === 0 && parser.pendingBytes > 0) this.unasked()
+    // Complete packets have become values, and the parser has a copy of the one that is not complete.
+    this.options.transport.release()
     const finished = reader?.state === "done"
     if (finished) this.turn = undefined
     if (finished || completed !== undefined) {
@@ -628,7 +628,6 @@ export class Exchange {
 
   /** Reads until this entry is over. */
   private drain(entry: Entry | undefined): Effect.Effect<void> {
-    this.readOnce()
     return entry === undefined || entry.state === "done" ? Effect.void : this.pull(() => this.drain(entry))
   }
 }

@@ -15,12 +15,18 @@ import type { MysqlError } from "../MysqlError.ts"
 import type { TransportConnection } from "../Transport.ts"
 import * as failures from "./failures.ts"
 
+/** What follows the packet that is waited for stays with the parser. */
+export const feed = (transport: TransportConnection, parser: Packet.Parser): Effect.Effect<void, MysqlError> =>
+  Effect.map(transport.pull, (chunks) => {
+    for (const chunk of chunks) parser.feed(Buffer.from(chunk))
+    transport.release()
+  })
+
 /** One packet of the conversation outside the command phase. */
 export const readPacket = Effect.fnUntraced(function* (transport: TransportConnection, parser: Packet.Parser) {
   while (!parser.next()) {
     if (parser.error !== undefined) return yield* failures.protocol(parser.error)
-    const chunks = yield* transport.pull
-    for (const chunk of chunks) parser.feed(chunk)
+    yield* feed(transport, parser)
   }
   return Buffer.from(parser.bytes.subarray(parser.start, parser.end))
 })

@@ -17,7 +17,7 @@ import type * as Scope from "effect/Scope"
 import type { Resolved } from "../MysqlConfig.ts"
 import * as MysqlError from "../MysqlError.ts"
 import { Transport, type TransportConnection } from "../Transport.ts"
-import { authenticate, begin, readPacket } from "./authentication.ts"
+import { authenticate, begin, feed, readPacket } from "./authentication.ts"
 import * as failures from "./failures.ts"
 import { addressOf } from "./target.ts"
 import { version } from "./version.ts"
@@ -143,8 +143,7 @@ export const flight = Effect.fnUntraced(function* (
       rows: { shape: "array", decoding: {}, offsetMinutes: 0 }
     })
     while (!reply.consume(parser)) {
-      const chunks = yield* transport.pull
-      for (const chunk of chunks) parser.feed(chunk)
+      yield* feed(transport, parser)
     }
     if (reply.failure !== undefined) return yield* failures.protocol(reply.failure)
     replies.push(reply)

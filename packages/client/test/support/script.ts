@@ -11,6 +11,7 @@ import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import { type AddressInfo, createServer, type Socket } from "node:net"
+import { Receiver } from "../../src/internal/Receiver.ts"
 import * as MysqlError from "../../src/MysqlError.ts"
 import type { Transport, TransportConnection } from "../../src/Transport.ts"
 import * as wire from "./wire.ts"
@@ -78,33 +79,49 @@ const lost = (phase: "notSent" | "sent", problem: string): MysqlError.MysqlError
 
 const target = { host: "scripted", port: 3306 }
 
+/** What was released becomes something else at once: whoever still looks at it finds out. */
+class Poisoned extends Receiver {
+  override release(): void {
+    for (const bytes of this.handed) bytes.fill(0xaa)
+    super.release()
+  }
+}
+
 /** The transport to a server that follows a script on each line; the scripts run in the scope of their line. */
 export const inMemory = (script: Script, onWrite?: (bytes: Uint8Array, line: number) => void): Transport => {
   let lines = 0
   return {
     connect: Effect.fnUntraced(function* () {
-      const chunks = yield* Queue.unbounded<Uint8Array, MysqlError.MysqlError>()
+      const receiver = new Poisoned(() => {})
+      /** What is on its way: it arrives in a tick of its own, as from a socket. */
+      let onItsWay: Array<() => void> = []
       let open = true
-      const fail = (problem: string) => {
+      const send = (arrival: () => void): void => {
+        onItsWay.push(arrival)
+        queueMicrotask(() => onItsWay.shift()?.())
+      }
+      const fail = (problem: string): void => {
         open = false
-        return Queue.fail(chunks, lost("sent", problem))
+        send(() => receiver.fail(lost("sent", problem)))
       }
       const { close, feed, line } = yield* makeLine(lines++, {
-        send: (bytes) => Effect.sync(() => Queue.offerUnsafe(chunks, bytes)),
-        end: Effect.suspend(() => fail("the script closed the line")),
-        reset: Effect.suspend(() => Effect.andThen(Queue.clear(chunks), fail("the script broke the line"))).pipe(
-          Effect.ignore
-        )
+        send: (bytes) => Effect.sync(() => send(() => receiver.received(bytes.length, Buffer.from(bytes)))),
+        end: Effect.sync(() => fail("the script closed the line")),
+        reset: Effect.sync(() => {
+          onItsWay = []
+          fail("the script broke the line")
+        })
       })
       yield* Effect.forkScoped(script(line), { startImmediately: true })
       yield* Effect.addFinalizer(() =>
-        Effect.suspend(() => {
+        Effect.sync(() => {
           close()
-          return fail("the line was closed here")
+          fail("the line was closed here")
         })
       )
       return {
-        pull: Queue.takeAll(chunks),
+        pull: receiver.pull,
+        release: () => receiver.release(),
         write: (bytes) =>
           Effect.suspend(() => {
             if (!open) return Effect.fail(lost("notSent", "the line is closed"))
@@ -113,7 +130,7 @@ export const inMemory = (script: Script, onWrite?: (bytes: Uint8Array, line: num
             return Effect.void
           }),
         startTls: () => Effect.fail(MysqlError.make(new MysqlError.TlsError({ problem: "scripts know no TLS" }))),
-        idle: Effect.sync(() => (!open ? "closed" : Queue.sizeUnsafe(chunks) > 0 ? "bytes" : "quiet")),
+        idle: Effect.sync(() => (!open ? "closed" : receiver.hasBytes || onItsWay.length > 0 ? "bytes" : "quiet")),
         secure: "no",
         tls: undefined,
         peerCertificate: Effect.succeed(Option.none()),
