@@ -186,6 +186,22 @@ export class PoolClosed extends Data.TaggedError("PoolClosed")<Because> {
 }
 
 /**
+ * Every connection of the pool is held by a fiber that waits for another one: none of them would ever come back. Fails the
+ * borrower who would have completed the circle. The remedy is to borrow once and pass the connection on.
+ *
+ * @since 0.1.0
+ * @category reasons
+ */
+export class PoolDeadlock extends Data.TaggedError("PoolDeadlock")<
+  Because & { readonly used: number; readonly max: number }
+> {
+  override get message(): string {
+    const who = this.max === 1 ? "The only connection" : `Each of the ${this.max} connections`
+    return `${who} is held by a fiber that waits for another one: nested borrowing that could never end`
+  }
+}
+
+/**
  * A parameter that cannot be sent without loss, or one too many or too few. Nothing was sent.
  *
  * @since 0.1.0
@@ -257,6 +273,7 @@ export type Reason =
   | StatementTimeout
   | AcquireTimeout
   | PoolClosed
+  | PoolDeadlock
   | ParameterError
   | DecodeError
   | LocalInfileError

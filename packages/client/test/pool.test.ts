@@ -126,7 +126,9 @@ for (const server of SharedServers.all) {
             cause: { reason: { _tag: "ConnectError", address: `127.0.0.1:${way.port}` } }
           })
           yield* way.open
-          expect(yield* pool.use((connection) => scalar(connection, "SELECT 1"))).toBe(1)
+          // Where much else goes on, connecting may take longer than that.
+          const served = Effect.eventually(pool.use((connection) => scalar(connection, "SELECT 1")))
+          expect(yield* served).toBe(1)
         }).pipe(Effect.provide(server.layer))
       )
 

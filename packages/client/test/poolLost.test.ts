@@ -11,6 +11,7 @@ import * as MysqlPool from "../src/MysqlPool.ts"
 import { now, outcomeOf, reasonOf } from "./poolSupport/pools.ts"
 import * as proxy from "./poolSupport/proxy.ts"
 import { atRest, eventually, gone, idOf, kill, makePool } from "./poolSupport/real.ts"
+import * as recording from "./poolSupport/recording.ts"
 import { awaitRunning, connect, scalar } from "./support/servers.ts"
 
 for (const server of SharedServers.all) {
@@ -32,10 +33,28 @@ for (const server of SharedServers.all) {
     it.live("never lends a connection that the server ended because nobody used it", () =>
       Effect.gen(function* () {
         const observer = yield* connect()
-        const { pool } = yield* makePool({ sessionVariables: { wait_timeout: 1 } })
+        // What a borrower sets and nobody resets the pool does not know of.
+        const { pool } = yield* makePool({ resetOnRelease: "rollback" })
         const id = yield* idOf(pool)
+        yield* pool.use((connection) => connection.query("SET SESSION wait_timeout = 1"))
         yield* gone(observer, id)
         expect(yield* pool.use((connection) => scalar(connection, "SELECT CONNECTION_ID()"))).not.toBe(id)
+      }).pipe(Effect.provide(server.layer))
+    )
+
+    it.live("stays below the server's wait_timeout by itself", () =>
+      Effect.gen(function* () {
+        const book = recording.make()
+        const config = { sessionVariables: { wait_timeout: 1 }, maxConnections: 3, minConnections: 3 }
+        const { pool } = yield* book.recorded(makePool(config))
+        yield* eventually(Effect.map(pool.stats, ({ idle }) => idle === 3))
+        // So many of them, each within half of the time after which the server would have ended the session.
+        yield* eventually(
+          Effect.sync(() => book.lines.every((line) => line.filter((command) => command === "PING").length >= 4))
+        )
+        expect(book.lines).toHaveLength(3)
+        expect(yield* pool.stats).toMatchObject({ ...atRest, idle: 3 })
+        expect(yield* pool.use((connection) => scalar(connection, "SELECT @@wait_timeout"))).toBe(1)
       }).pipe(Effect.provide(server.layer))
     )
 

@@ -2,30 +2,9 @@
  * The pure machine of the pool, driven directly: no fiber, no clock, no socket.
  */
 import { describe, expect, it } from "@effect/vitest"
-import {
-  type Action,
-  type PoolOptions,
-  PoolState,
-  type Refusal,
-  type Slot,
-  type Waiter
-} from "../src/internal/poolState.ts"
+import type { Action, Refusal, Slot } from "../src/internal/poolState.ts"
 import * as MysqlError from "../src/MysqlError.ts"
-
-const later = 1_000_000
-
-const slotOf = (connection: string, expiresAt: number = later): Slot<string> => ({
-  connection,
-  expiresAt,
-  idleSince: 0,
-  doomed: false
-})
-
-interface Named extends Waiter<string> {
-  readonly name: string
-}
-
-const waiterOf = (name: string): Named => ({ name, state: "waiting", grant: () => {}, refuse: () => {} })
+import { later, Machine, type Named, slotOf, waiterOf } from "./poolSupport/machine.ts"
 
 /** An action in a word or two. */
 const said = (action: Action<string>): string => {
@@ -36,18 +15,23 @@ const said = (action: Action<string>): string => {
       return `${(action.waiter as Named).name} is refused: ${action.why._tag}`
     case "connect":
       return action.delayMillis === 0 ? "connect" : `connect in ${action.delayMillis}`
+    case "check":
+      return `${action.ping ? "ping" : "look at"} ${action.slot.connection}`
     case "discard":
       return `discard ${action.slot.connection}`
+    case "overdue":
+      return `${action.slot.connection} is overdue`
   }
 }
 
 const told = (actions: ReadonlyArray<Action<string>>): ReadonlyArray<string> => actions.map(said)
 
-const machine = (options?: Partial<PoolOptions>): PoolState<string> =>
-  new PoolState<string>({ min: 0, max: 10, connectConcurrency: 4, idleTimeoutMillis: 1000, ...options })
+type Options = ConstructorParameters<typeof Machine>[0]
+
+const machine = (options?: Options): Machine => new Machine(options)
 
 /** A machine with these connections idle, the last one the warmest. */
-const withIdle = (names: ReadonlyArray<string>, options?: Partial<PoolOptions>) => {
+const withIdle = (names: ReadonlyArray<string>, options?: Options) => {
   const state = machine(options)
   const slots = names.map((name) => slotOf(name))
   for (const slot of slots) {
@@ -59,11 +43,11 @@ const withIdle = (names: ReadonlyArray<string>, options?: Partial<PoolOptions>) 
 }
 
 /** A machine of one connection that is lent, and waiters behind it for whom others are opened where there is room. */
-const saturated = (waiters: ReadonlyArray<string>, options?: Partial<PoolOptions>) => {
+const saturated = (waiters: ReadonlyArray<string>, options?: Options) => {
   const { slots, state } = withIdle(["a"], { max: 1, ...options })
   const slot = state.take()!
   expect(slot).toBe(slots[0])
-  const waiting = waiters.map(waiterOf)
+  const waiting = waiters.map((name) => waiterOf(name))
   for (const waiter of waiting) state.wait(waiter)
   return { state, slot, waiting }
 }
@@ -110,7 +94,9 @@ describe("lending", () => {
   it("gives a waiter at once what became idle since he tried to take one", () => {
     const { state } = withIdle(["a"])
     const waiter = waiterOf("late")
-    expect(told(state.wait(waiter))).toEqual(["late gets a"])
+    expect(told(state.wait(waiter))).toEqual(["look at a"])
+    expect(state.take()).toBeUndefined()
+    expect(told(state.checked(state.slotNamed("a")))).toEqual(["late gets a"])
     expect(waiter.state).toBe("granted")
     expect(state.stats).toEqual({ idle: 0, used: 1, connecting: 0, pending: 0, max: 10 })
   })
@@ -328,10 +314,10 @@ describe("failing to connect", () => {
     state.take()
     expect(told(state.remove(slots[1]!))).toEqual(["discard b", "connect"])
     expect(told(state.connectFailed(down, false))).toEqual([])
-    expect(told(state.sweep(1))).toEqual(["connect in 10"])
+    expect(told(state.sweep(1))).toEqual(["connect in 9"])
     expect(state.stillNeeded()).toBe(true)
-    expect(told(state.connectFailed(down, false))).toEqual([])
-    expect(told(state.sweep(2))).toEqual(["connect in 20"])
+    expect(told(state.connectFailed(down, false, 10))).toEqual([])
+    expect(told(state.sweep(12))).toEqual(["connect in 18"])
     expect(told(state.connected(slotOf("c"), 3))).toEqual([])
     expect(state.stats).toMatchObject({ idle: 2, connecting: 0 })
   })
@@ -348,7 +334,7 @@ describe("failing to connect", () => {
     expect(told(state.release(slot, 2))).toEqual([])
     expect(state.stats).toEqual({ idle: 1, used: 0, connecting: 0, pending: 0, max: 4 })
     state.take()
-    expect(told(state.wait(waiterOf("third")))).toEqual(["connect in 10"])
+    expect(told(state.wait(waiterOf("third"), 2))).toEqual(["connect in 498"])
     expect(whyOf(state.connectFailed(denied, true))).toEqual({ _tag: "hopeless", error: denied })
   })
 })

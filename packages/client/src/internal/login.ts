@@ -34,6 +34,8 @@ export interface Session {
   /** Packets are shorter than this, in bytes of payload; infinite where the server does not say. */
   readonly maxAllowedPacket: number
   readonly collation: string
+  /** After so long without a statement the server ends the session, as far as it tells. */
+  readonly waitTimeout: Duration.Duration | undefined
   /** Status flags of the last reply. */
   readonly status: number
   readonly database: string | undefined
@@ -153,7 +155,7 @@ export const flight = Effect.fnUntraced(function* (
 
 /** What the session is like that was set up, and by which a second line knows that it reaches the same server. */
 const questions = (product: Greeting.Greeting["product"]): ReadonlyArray<string> => [
-  "SELECT @@max_allowed_packet,@@collation_connection",
+  "SELECT @@max_allowed_packet,@@collation_connection,@@wait_timeout",
   product === "mysql" ? "SELECT @@server_uuid" : "SELECT @@server_uid"
 ]
 
@@ -184,7 +186,8 @@ export const setUp = Effect.fnUntraced(function* (
     database,
     identity: identity === undefined ? undefined : String(identity[0]),
     maxAllowedPacket: limits === undefined ? Number.POSITIVE_INFINITY : Number(limits[0]),
-    collation: limits === undefined ? (config.collation ?? config.charset) : String(limits[1])
+    collation: limits === undefined ? (config.collation ?? config.charset) : String(limits[1]),
+    waitTimeout: limits?.[2] === undefined ? undefined : Duration.seconds(Number(limits[2]))
   }
 })
 
