@@ -11,7 +11,7 @@ import { connect, connectToDatabase } from "./support/servers.ts"
 
 const modes = ["", "NO_BACKSLASH_ESCAPES", "ANSI_QUOTES", "NO_BACKSLASH_ESCAPES,ANSI_QUOTES", "ANSI"]
 
-const charsets = ["utf8mb4"] as const
+const charsets = ["utf8mb4", "utf8mb3", "latin1", "ascii", "binary"] as const
 
 /** The bytes 0 to 255 as characters, in pieces that a message can name. */
 const everyByte = Array.from({ length: 16 }, (_, row) =>
@@ -64,6 +64,10 @@ const texts: ReadonlyArray<string> = [
   ...everyByte
 ]
 
+/** Without a character set of its own a session gets bytes back. */
+const characters = (value: unknown): string =>
+  value instanceof Uint8Array ? Buffer.from(value).toString("utf8") : String(value)
+
 const encodable = (charset: string, text: string): boolean => {
   const set = Charset.named(charset)
   return set === undefined || set.encode(text) !== undefined
@@ -74,7 +78,7 @@ for (const server of SharedServers.all) {
     it.live.each(charsets)("come back in every mode, in %s", (charset) =>
       Effect.gen(function* () {
         for (const sqlMode of modes) {
-          const connection = yield* connect({ sqlMode })
+          const connection = yield* connect({ charset, sqlMode })
           const wrong: Array<unknown> = []
           let refused = 0
           for (const prepare of [true, false]) {
@@ -89,10 +93,9 @@ for (const server of SharedServers.all) {
                 }
                 continue
               }
-              // Without a character set of its own the server gives the bytes back.
               const { h, v } = back.success.rows[0]!
-              const found = v instanceof Uint8Array ? Buffer.from(v).toString("utf8") : v
-              const heard = Buffer.from(String(h), "hex").toString("utf8")
+              const found = characters(v)
+              const heard = Buffer.from(characters(h), "hex").toString("utf8")
               if (found !== text || heard !== text) wrong.push([prepare, text, v, h])
             }
           }
@@ -107,7 +110,7 @@ for (const server of SharedServers.all) {
         const every = Uint8Array.from({ length: 1024 }, (_, index) => index)
         for (const charset of charsets) {
           for (const sqlMode of modes) {
-            const connection = yield* connectToDatabase({ sqlMode })
+            const connection = yield* connectToDatabase({ charset, sqlMode })
             yield* connection.query("CREATE TABLE t (v BLOB)")
             for (const prepare of [true, false]) {
               yield* connection.query("INSERT INTO t VALUES (?)", [every], { prepare })
