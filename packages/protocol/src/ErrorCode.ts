@@ -1,68 +1,93 @@
 /**
- * Names of the server's errors that people branch on. Numbers that mean the same on MySQL and MariaDB.
+ * The servers' errors: numbers, names and SQLSTATEs, as MySQL 9.7 and MariaDB 11.8 themselves list them. Up to about
+ * 1880 a number means the same on both; from there on each product has gone its own way, so a number alone is not enough.
  *
  * Manual: "Server Error Message Reference" (MySQL), "MariaDB Error Code Reference".
  *
  * @since 0.1.0
  */
-
-const symbols: ReadonlyMap<number, string> = new Map([
-  [1020, "ER_CHECKREAD"],
-  [1040, "ER_CON_COUNT_ERROR"],
-  [1044, "ER_DBACCESS_DENIED_ERROR"],
-  [1045, "ER_ACCESS_DENIED_ERROR"],
-  [1046, "ER_NO_DB_ERROR"],
-  [1047, "ER_UNKNOWN_COM_ERROR"],
-  [1048, "ER_BAD_NULL_ERROR"],
-  [1049, "ER_BAD_DB_ERROR"],
-  [1050, "ER_TABLE_EXISTS_ERROR"],
-  [1051, "ER_BAD_TABLE_ERROR"],
-  [1052, "ER_NON_UNIQ_ERROR"],
-  [1053, "ER_SERVER_SHUTDOWN"],
-  [1054, "ER_BAD_FIELD_ERROR"],
-  [1062, "ER_DUP_ENTRY"],
-  [1064, "ER_PARSE_ERROR"],
-  [1094, "ER_NO_SUCH_THREAD"],
-  [1136, "ER_WRONG_VALUE_COUNT_ON_ROW"],
-  [1142, "ER_TABLEACCESS_DENIED_ERROR"],
-  [1143, "ER_COLUMNACCESS_DENIED_ERROR"],
-  [1146, "ER_NO_SUCH_TABLE"],
-  [1153, "ER_NET_PACKET_TOO_LARGE"],
-  [1158, "ER_NET_READ_ERROR"],
-  [1159, "ER_NET_READ_INTERRUPTED"],
-  [1160, "ER_NET_ERROR_ON_WRITE"],
-  [1161, "ER_NET_WRITE_INTERRUPTED"],
-  [1180, "ER_ERROR_DURING_COMMIT"],
-  [1203, "ER_TOO_MANY_USER_CONNECTIONS"],
-  [1205, "ER_LOCK_WAIT_TIMEOUT"],
-  [1213, "ER_LOCK_DEADLOCK"],
-  [1216, "ER_NO_REFERENCED_ROW"],
-  [1217, "ER_ROW_IS_REFERENCED"],
-  [1227, "ER_SPECIFIC_ACCESS_DENIED_ERROR"],
-  [1243, "ER_UNKNOWN_STMT_HANDLER"],
-  [1264, "ER_WARN_DATA_OUT_OF_RANGE"],
-  [1290, "ER_OPTION_PREVENTS_STATEMENT"],
-  [1292, "ER_TRUNCATED_WRONG_VALUE"],
-  [1295, "ER_UNSUPPORTED_PS"],
-  [1305, "ER_SP_DOES_NOT_EXIST"],
-  [1317, "ER_QUERY_INTERRUPTED"],
-  [1364, "ER_NO_DEFAULT_FOR_FIELD"],
-  [1366, "ER_TRUNCATED_WRONG_VALUE_FOR_FIELD"],
-  [1370, "ER_PROCACCESS_DENIED_ERROR"],
-  [1406, "ER_DATA_TOO_LONG"],
-  [1451, "ER_ROW_IS_REFERENCED_2"],
-  [1452, "ER_NO_REFERENCED_ROW_2"],
-  [1461, "ER_MAX_PREPARED_STMT_COUNT_REACHED"],
-  [1586, "ER_DUP_ENTRY_WITH_KEY_NAME"],
-  [1615, "ER_NEED_REPREPARE"],
-  [1792, "ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION"],
-  [1836, "ER_READ_ONLY_MODE"]
-])
+import { mariadbErrors } from "./internal/mariadbErrors.ts"
+import { mysqlErrors } from "./internal/mysqlErrors.ts"
 
 /**
- * The error's name in the manual, e.g. `ER_DUP_ENTRY`; `ERROR_<errno>` for a number that is not in the table.
+ * @since 0.1.0
+ * @category models
+ */
+export type Product = "mysql" | "mariadb"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface ErrorCode {
+  readonly errno: number
+  /** The name in the manual, e.g. `ER_DUP_ENTRY`. */
+  readonly symbol: string
+  readonly sqlState: string
+}
+
+interface Catalogue {
+  readonly byNumber: ReadonlyMap<number, ErrorCode>
+  readonly bySymbol: ReadonlyMap<string, ErrorCode>
+}
+
+const unpack = (packed: string): Catalogue => {
+  const byNumber = new Map<number, ErrorCode>()
+  const bySymbol = new Map<string, ErrorCode>()
+  let errno = 0
+  for (const word of packed.trim().split(/\s+/)) {
+    if (/^\d/.test(word)) {
+      errno = Number(word)
+    } else {
+      const [symbol, sqlState = "HY000"] = word.split("/")
+      const code = { errno, symbol: symbol!, sqlState }
+      byNumber.set(errno++, code)
+      bySymbol.set(code.symbol, code)
+    }
+  }
+  return { byNumber, bySymbol }
+}
+
+const packed: Readonly<Record<Product, string>> = { mysql: mysqlErrors, mariadb: mariadbErrors }
+const unpacked: Partial<Record<Product, Catalogue>> = {}
+
+/** Most programs never see an error, and none sees both catalogues. */
+const catalogue = (product: Product): Catalogue => (unpacked[product] ??= unpack(packed[product]))
+
+/**
+ * What a number means on a product; `undefined` where its catalogue does not have it.
  *
  * @since 0.1.0
  * @category accessors
  */
-export const symbolOf = (errno: number): string => symbols.get(errno) ?? `ERROR_${errno}`
+export const find = (errno: number, product: Product): ErrorCode | undefined => catalogue(product).byNumber.get(errno)
+
+/**
+ * The error of a name, e.g. `ER_DUP_ENTRY`, on a product.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const named = (symbol: string, product: Product): ErrorCode | undefined =>
+  catalogue(product).bySymbol.get(symbol)
+
+/**
+ * Every error of a product, by number.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const all = (product: Product): ReadonlyArray<ErrorCode> => [...catalogue(product).byNumber.values()]
+
+/**
+ * The error's name in the manual of the product, e.g. `ER_DUP_ENTRY`; `ERROR_<errno>` for a number that it does not have.
+ * Before a server has said what it is, a name is given only where both products agree.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const symbolOf = (errno: number, product?: Product): string => {
+  const symbol = find(errno, product ?? "mysql")?.symbol
+  const agreed = product !== undefined || symbol === find(errno, "mariadb")?.symbol
+  return symbol !== undefined && agreed ? symbol : `ERROR_${errno}`
+}

@@ -106,7 +106,7 @@ export const failureOf = (entry: Entry): MysqlError.MysqlError | undefined => {
   if (entry.refusedFile !== undefined) return refused(entry, entry.refusedFile)
   for (let index = 0; index < entry.at; index++) {
     const reply = entry.replies[index]!
-    if (reply.err !== undefined) return failures.server(reply.err, entry.sql)
+    if (reply.err !== undefined) return failures.server(reply.err, entry.sql, reply.product)
     if (reply.decodeError !== undefined) return failures.decode(reply.decodeError)
   }
   return entry.failure
@@ -118,7 +118,7 @@ const refused = (entry: Entry, fileName: string): MysqlError.MysqlError => {
     new MysqlError.LocalInfileError({
       fileName,
       problem: "the server asked for it, and the statement has brought no stream",
-      ...(err === undefined ? {} : { cause: failures.server(err, entry.sql) })
+      ...(err === undefined ? {} : { cause: failures.server(err, entry.sql, entry.reply.product) })
     })
   )
 }

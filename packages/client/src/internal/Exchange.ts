@@ -482,7 +482,9 @@ export class Exchange {
     this.consume(reply)
     const unexpected = { phase: "idle", expected: "silence", got: "bytes that nobody asked for" }
     this.lose(
-      reply.err === undefined ? MysqlError.make(new MysqlError.ProtocolError(unexpected)) : lostBy(reply.err, "idle")
+      reply.err === undefined
+        ? MysqlError.make(new MysqlError.ProtocolError(unexpected))
+        : lostBy(reply.err, "idle", reply.product)
     )
   }
 
@@ -635,7 +637,7 @@ export class Exchange {
 /** The connection cannot be used after this reply. */
 const whyLost = (reply: Reply, sequence: number): MysqlError.MysqlError | undefined => {
   if (reply.failure !== undefined) return failures.protocol(reply.failure)
-  return reply.err === undefined ? undefined : endOf(reply.err, sequence)
+  return reply.err === undefined ? undefined : endOf(reply.err, sequence, reply.product)
 }
 
 const pingReply = (capabilities: Capabilities): Reply =>

@@ -93,7 +93,8 @@ export const make: Effect.Effect<Canceller, never, Scope.Scope> = Effect.gen(fun
     const [reply] = yield* login.flight(side.transport, side.parser, side.capabilities, [Command.query(sql)])
     kill.pending = false
     const err = reply?.err
-    if (err !== undefined && err.errno !== noSuchThread) return yield* failures.server(err, sql)
+    if (err !== undefined && err.errno !== noSuchThread)
+      return yield* failures.server(err, sql, session.greeting.product)
   })
 
   const closeLater = Effect.map(Effect.forkIn(Effect.delay(semaphore.withPermit(close), linger), scope), (fiber) => {

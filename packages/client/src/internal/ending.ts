@@ -2,7 +2,7 @@
  * Errors by which a server says that it ends the session: it was killed, it was idle for too long, the server shuts
  * down. They are the loss of a line and not the refusal of a statement, since what that did is as open.
  */
-import { symbolOf } from "@effect-mysql/protocol/ErrorCode"
+import { type Product, symbolOf } from "@effect-mysql/protocol/ErrorCode"
 import type { Err } from "@effect-mysql/protocol/reply/Err"
 import * as MysqlError from "../MysqlError.ts"
 import * as failures from "./failures.ts"
@@ -19,17 +19,17 @@ const idleTooLong = 4031
  * `undefined` where the session goes on. A server that sends an error with sequence number 0 has not read the command
  * that it seems to answer.
  */
-export const endOf = (err: Err, sequence: number): MysqlError.MysqlError | undefined => {
+export const endOf = (err: Err, sequence: number, product: Product): MysqlError.MysqlError | undefined => {
   const unasked = sequence === 0
   if (!ending.has(err.errno) && !(unasked && err.errno === idleTooLong)) return undefined
-  return lostBy(err, unasked ? "notSent" : "replyStarted")
+  return lostBy(err, unasked ? "notSent" : "replyStarted", product)
 }
 
-export const lostBy = (err: Err, phase: MysqlError.ConnectionLost["phase"]): MysqlError.MysqlError =>
+export const lostBy = (err: Err, phase: MysqlError.ConnectionLost["phase"], product: Product): MysqlError.MysqlError =>
   MysqlError.make(
     new MysqlError.ConnectionLost({
       phase,
-      problem: `the server ended the session: ${err.message} (${symbolOf(err.errno)}, ${err.errno})`,
-      cause: failures.server(err, "").reason
+      problem: `the server ended the session: ${err.message} (${symbolOf(err.errno, product)}, ${err.errno})`,
+      cause: failures.server(err, "", product).reason
     })
   )

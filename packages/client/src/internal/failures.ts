@@ -1,7 +1,7 @@
 /** From what the protocol package and the server say to a `MysqlError`. */
 
 import type { AuthError } from "@effect-mysql/protocol/connect/AuthPlugin"
-import { symbolOf } from "@effect-mysql/protocol/ErrorCode"
+import { type Product, symbolOf } from "@effect-mysql/protocol/ErrorCode"
 import type { ProtocolError } from "@effect-mysql/protocol/ProtocolError"
 import type { Err } from "@effect-mysql/protocol/reply/Err"
 import { type Charset, unfit as unfitProblem } from "@effect-mysql/protocol/value/Charset"
@@ -42,17 +42,20 @@ export const login = (err: Err, plugin: string): MysqlError.MysqlError =>
     })
   )
 
-const statementTimeouts: ReadonlySet<number> = new Set([1969, 3024])
+/** On MariaDB and on MySQL; the other's number means something else, or nothing. */
+const statementTimeouts: ReadonlySet<string> = new Set(["ER_STATEMENT_TIMEOUT", "ER_QUERY_TIMEOUT"])
 
-export const server = (err: Err, sql: string): MysqlError.MysqlError => {
+/** `product`: who says so, where that is known already. */
+export const server = (err: Err, sql: string, product: Product | undefined): MysqlError.MysqlError => {
+  const symbol = symbolOf(err.errno, product)
   const reason = new MysqlError.ServerError({
     errno: err.errno,
     sqlState: err.sqlState,
-    symbol: symbolOf(err.errno),
+    symbol,
     serverMessage: err.message,
     sql
   })
   return MysqlError.make(
-    statementTimeouts.has(err.errno) ? new MysqlError.StatementTimeout({ by: "server", cause: reason }) : reason
+    statementTimeouts.has(symbol) ? new MysqlError.StatementTimeout({ by: "server", cause: reason }) : reason
   )
 }

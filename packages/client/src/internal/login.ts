@@ -60,7 +60,7 @@ const readGreeting = Effect.fnUntraced(function* (
       new MysqlError.ConnectError({
         address,
         problem: `${err.message} (${err.errno})`,
-        cause: failures.server(err, "")
+        cause: failures.server(err, "", undefined)
       })
     )
   }
@@ -175,7 +175,8 @@ export const setUp = Effect.fnUntraced(function* (
   let database = config.database
   for (const [index, reply] of replies.entries()) {
     const { err } = reply
-    if (err !== undefined && index < statements.length) return yield* failures.server(err, statements[index]!)
+    if (err !== undefined && index < statements.length)
+      return yield* failures.server(err, statements[index]!, line.greeting.product)
     if (reply.ok !== undefined) status = reply.ok.status
     if (reply.database !== undefined) database = reply.database
   }

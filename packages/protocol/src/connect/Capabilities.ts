@@ -9,6 +9,8 @@
  * @since 0.1.0
  */
 
+import type { Product } from "../ErrorCode.ts"
+
 /**
  * Flags of the low 32 bits.
  *
@@ -80,6 +82,14 @@ export const has = (capabilities: Capabilities, flag: number): boolean => (capab
  * @category predicates
  */
 export const hasExtended = (capabilities: Capabilities, flag: number): boolean => (capabilities.extended & flag) !== 0
+
+/**
+ * Which product the server is, by what was agreed on with it: MySQL has `LONG_PASSWORD`.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const productOf = (agreed: Capabilities): Product => (has(agreed, Flag.LONG_PASSWORD) ? "mysql" : "mariadb")
 
 /**
  * What this client understands and wants from every server that offers it. `IGNORE_SPACE` is left out on purpose: it

@@ -11,7 +11,8 @@
  */
 import * as Result from "effect/Result"
 import { Reader } from "../Bytes.ts"
-import { type Capabilities, ExtendedFlag, Flag, has, hasExtended } from "../connect/Capabilities.ts"
+import { type Capabilities, ExtendedFlag, Flag, has, hasExtended, productOf } from "../connect/Capabilities.ts"
+import type { Product } from "../ErrorCode.ts"
 import type { Parser } from "../framing/Packet.ts"
 import { ProtocolError } from "../ProtocolError.ts"
 import * as RowDecoder from "../row/RowDecoder.ts"
@@ -148,6 +149,11 @@ export class Reply {
 
   get done(): boolean {
     return this.state === "done"
+  }
+
+  /** Who replies: what an error's number means depends on it. */
+  get product(): Product {
+    return productOf(this.options.capabilities)
   }
 
   /** The columns of a result set were read, and its end was not. */

@@ -71,7 +71,20 @@ describe("symbolOf", () => {
     [1317, "ER_QUERY_INTERRUPTED"],
     [1452, "ER_NO_REFERENCED_ROW_2"],
     [64000, "ERROR_64000"]
-  ])("%d is %s", (errno, symbol) => {
+  ])("%d is %s, whoever says so", (errno, symbol) => {
     expect(symbolOf(errno)).toBe(symbol)
+    expect(symbolOf(errno, "mysql")).toBe(symbol)
+    expect(symbolOf(errno, "mariadb")).toBe(symbol)
+  })
+
+  it.each([
+    [1927, "ERROR_1927", "ER_CONNECTION_KILLED"],
+    [1969, "ERROR_1969", "ER_STATEMENT_TIMEOUT"],
+    [3024, "ER_QUERY_TIMEOUT", "ER_UNUSED_1"],
+    [4031, "ER_CLIENT_INTERACTION_TIMEOUT", "ER_REFERENCED_TRG_DOES_NOT_EXIST"]
+  ])("%d is %s on MySQL, %s on MariaDB, and no name where the product is not known", (errno, mysql, mariadb) => {
+    expect(symbolOf(errno, "mysql")).toBe(mysql)
+    expect(symbolOf(errno, "mariadb")).toBe(mariadb)
+    expect(symbolOf(errno)).toBe(`ERROR_${errno}`)
   })
 })
