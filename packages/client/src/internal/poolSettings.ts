@@ -71,7 +71,8 @@ const check = (config: PoolConfig, faults: Array<string>): Omit<Settings, "poolN
   }
   const max = config.maxConnections === never ? never : count("maxConnections", config.maxConnections ?? 10, 1)
   const min = count("minConnections", config.minConnections ?? 0, 0)
-  if (min > max) faults.push(`minConnections ${min} is more than maxConnections ${max}`)
+  if (max >= 1 && Number.isInteger(min) && min > max)
+    faults.push(`minConnections ${min} is more than maxConnections ${max}`)
   const maxLifetime = positive("maxLifetime", config.maxLifetime, Duration.minutes(30))
   const keepaliveTime = positive("keepaliveTime", config.keepaliveTime, Duration.infinity)
   if (config.keepaliveTime !== undefined && Duration.isGreaterThanOrEqualTo(keepaliveTime, maxLifetime)) {

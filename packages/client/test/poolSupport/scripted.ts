@@ -49,8 +49,9 @@ export interface Server {
   readonly release: (x: string) => void
   /** Ends when the server runs this text, on any line. */
   readonly running: (text: string) => Effect.Effect<void>
-  /** Closed: resets are not answered. */
+  /** Closed: resets are not answered, or pings. */
   readonly resets: Latch.Latch
+  readonly pings: Latch.Latch
 }
 
 interface Running {
@@ -68,6 +69,7 @@ export const make = (): Server => {
   const began = new Map<string, Deferred.Deferred<void>>()
   const current = new Map<number, Running>()
   const resets = Latch.makeUnsafe(true)
+  const pings = Latch.makeUnsafe(true)
 
   const signal = (signals: Map<string, Deferred.Deferred<void>>, name: string): Deferred.Deferred<void> => {
     const known = signals.get(name) ?? Deferred.makeUnsafe<void>()
@@ -147,6 +149,7 @@ export const make = (): Server => {
           break
         default:
           own.commands.push("PING")
+          yield* pings.await
           yield* line.reply(wire.ok({ status }))
       }
     }
@@ -168,7 +171,8 @@ export const make = (): Server => {
       Deferred.doneUnsafe(signal(held, x), Effect.void)
     },
     running: (text) => Deferred.await(signal(began, text)),
-    resets
+    resets,
+    pings
   }
   return server
 }
