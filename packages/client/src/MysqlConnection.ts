@@ -163,6 +163,8 @@ export interface Status {
 export interface BatchOptions {
   /** Rows that are taken, encoded and sent at a time: whole, at least 1. Default 1000. */
   readonly chunkSize?: number | undefined
+  /** The number of the first row in errors, for a batch that is a part of more. Default 0. */
+  readonly firstRow?: number | undefined
   /** `false`: generated ids are not kept, for more rows than one wants to remember. Default `true`. */
   readonly insertIds?: boolean | undefined
 }
@@ -260,6 +262,18 @@ export interface MysqlConnection {
   readonly loadData: <E = never, R = never>(
     sql: string,
     bytes: (fileName: string) => Stream.Stream<Uint8Array, E, R>
+  ) => Effect.Effect<Outcome, MysqlError | E, R>
+  /**
+   * `loadData` from rows, which are written in the format that the statement's FIELDS and LINES state. Values are what
+   * they are as parameters, in the order of the statement's columns; the statement has to say `CHARACTER SET utf8mb4`,
+   * or `CHARACTER SET binary` where bytes are among them.
+   *
+   * Fails with `ConfigurationError` for a format that rows cannot be written in, and with `ParameterError` that names the
+   * row for a value that cannot be sent; nothing of the statement stays then.
+   */
+  readonly loadRows: <E = never, R = never>(
+    sql: string,
+    rows: Stream.Stream<Params, E, R>
   ) => Effect.Effect<Outcome, MysqlError | E, R>
   /** Prepares a statement that stays prepared until the scope closes. */
   readonly prepare: (sql: string) => Effect.Effect<PreparedStatement, MysqlError, Scope.Scope>

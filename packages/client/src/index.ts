@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 export * as MysqlTypes from "@effect-mysql/protocol/value/MysqlTypes"
+export * as BulkInsert from "./BulkInsert.ts"
 export * as MysqlConfig from "./MysqlConfig.ts"
 export * as MysqlConnection from "./MysqlConnection.ts"
 export * as MysqlError from "./MysqlError.ts"

@@ -21,6 +21,7 @@ import * as ways from "./batchWays.ts"
 import type { Core } from "./Core.ts"
 import { type Entry, failureOf, make as makeEntry } from "./Entry.ts"
 import { cannotPrepare, type Execution, needReprepare } from "./Execution.ts"
+import * as failures from "./failures.ts"
 import * as generatedIds from "./generatedIds.ts"
 import type { Prepared, Statement } from "./statements.ts"
 
@@ -35,6 +36,7 @@ export class Batch {
   private readonly execution: Execution
   private readonly statement: Statement
   private readonly chunkSize: number
+  private readonly firstRow: number
   private readonly keepsIds: boolean
   private readonly returning: boolean
   private way: Way | undefined = undefined
@@ -49,15 +51,21 @@ export class Batch {
     this.core = core
     this.execution = execution
     this.statement = statement
-    this.chunkSize = Math.max(1, Math.floor(options?.chunkSize ?? defaultChunkSize))
+    this.chunkSize = options?.chunkSize ?? defaultChunkSize
+    this.firstRow = options?.firstRow ?? 0
     this.keepsIds = options?.insertIds ?? true
     this.returning = /\breturning\b/i.test(statement.sql)
   }
 
   run(rows: Iterable<Params>): Effect.Effect<BatchResult, MysqlError.MysqlError> {
     return Effect.suspend(() => {
+      if (!Number.isSafeInteger(this.chunkSize) || this.chunkSize < 1) {
+        return Effect.fail(
+          failures.configuration(`chunkSize is a whole number of rows, at least 1, and not ${this.chunkSize}`)
+        )
+      }
       const iterator = rows[Symbol.iterator]()
-      let taken = 0
+      let taken = this.firstRow
       const next: Effect.Effect<BatchResult, MysqlError.MysqlError> = Effect.suspend(() => {
         const chunk: Array<Params> = []
         while (chunk.length < this.chunkSize) {

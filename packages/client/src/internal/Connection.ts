@@ -3,10 +3,12 @@
  */
 import * as Command from "@effect-mysql/protocol/command/Command"
 import { ServerStatus } from "@effect-mysql/protocol/ServerStatus"
+import * as DelimitedText from "@effect-mysql/protocol/value/DelimitedText"
 import * as Literal from "@effect-mysql/protocol/value/Literal"
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
-import type * as Stream from "effect/Stream"
+import * as Stream from "effect/Stream"
 import type { Resolved } from "../MysqlConfig.ts"
 import type * as Public from "../MysqlConnection.ts"
 import * as MysqlError from "../MysqlError.ts"
@@ -15,6 +17,7 @@ import * as Core from "./Core.ts"
 import type { Canceller } from "./canceller.ts"
 import type { Owner } from "./Entry.ts"
 import { collectAll, collectFirst, Execution, type Finish } from "./Execution.ts"
+import * as failures from "./failures.ts"
 import * as login from "./login.ts"
 import * as results from "./results.ts"
 import * as sessionControl from "./sessionControl.ts"
@@ -106,6 +109,24 @@ export class Connection implements Public.ReservedConnection {
     bytes: (fileName: string) => Stream.Stream<Uint8Array, E, R>
   ): Effect.Effect<Public.Outcome, MysqlError.MysqlError | E, R> {
     return this.execution.load(sql, bytes)
+  }
+
+  loadRows<E, R>(
+    sql: string,
+    rows: Stream.Stream<Public.Params, E, R>
+  ): Effect.Effect<Public.Outcome, MysqlError.MysqlError | E, R> {
+    return Effect.suspend(() => {
+      const format = DelimitedText.formatOf(sql, this.execution.sqlMode)
+      if (Result.isFailure(format)) return Effect.fail(failures.configuration(`LOAD DATA from rows: ${format.failure}`))
+      const encode = DelimitedText.makeEncoder(format.success, this.core.config.offsetMinutes)
+      const bytes = Stream.mapArrayEffect(rows, (chunk) => {
+        const encoded = encode(chunk)
+        return Result.isFailure(encoded)
+          ? Effect.fail(failures.row(encoded.failure))
+          : Effect.succeed([encoded.success] as const)
+      })
+      return this.execution.load(sql, () => bytes)
+    })
   }
 
   prepare(sql: string): Effect.Effect<Public.PreparedStatement, MysqlError.MysqlError, Scope.Scope> {

@@ -17,6 +17,7 @@ import type { Params } from "../MysqlConnection.ts"
 import * as MysqlError from "../MysqlError.ts"
 import type { Core } from "./Core.ts"
 import type { Execution } from "./Execution.ts"
+import * as failures from "./failures.ts"
 import type { Id } from "./generatedIds.ts"
 import type { Statement } from "./statements.ts"
 
@@ -122,7 +123,7 @@ export const bulk = (context: Context): Way => {
     encode: (rows, first) => {
       for (const [index, row] of rows.entries()) {
         const arity = Literal.checkArity(parameterCount, row.length)
-        if (arity !== undefined) return Result.fail(ofRow(first + index, arity))
+        if (arity !== undefined) return Result.fail(failures.row(arity, first + index))
       }
       const maxBytes = Math.min(maxPacketBytes, maxStatementBytes)
       const { offsetMinutes } = core.config
@@ -134,7 +135,7 @@ export const bulk = (context: Context): Way => {
         maxBytes,
         unitResults
       })
-      if (Result.isFailure(encoded)) return Result.fail(ofRow(first + (encoded.failure.row ?? 0), encoded.failure))
+      if (Result.isFailure(encoded)) return Result.fail(failures.row(encoded.failure, first))
       const messages: Array<Message> = []
       let from = 0
       for (const message of encoded.success) {
@@ -167,7 +168,7 @@ export const executions = (context: Context): Way => {
       let types: Execute.BoundTypes | undefined
       for (const [index, row] of rows.entries()) {
         const arity = parameterCount === undefined ? undefined : Literal.checkArity(parameterCount, row.length)
-        if (arity !== undefined) return Result.fail(ofRow(first + index, arity))
+        if (arity !== undefined) return Result.fail(failures.row(arity, first + index))
         const encoded = Execute.encode({
           statementId: 0,
           parameters: row,
@@ -175,7 +176,7 @@ export const executions = (context: Context): Way => {
           offsetMinutes,
           charset: core.exchange.charset
         })
-        if (Result.isFailure(encoded)) return Result.fail(ofRow(first + index, encoded.failure))
+        if (Result.isFailure(encoded)) return Result.fail(failures.row(encoded.failure, first + index))
         const { boundTypes, bytes } = encoded.success
         if (!fits(context, bytes)) return Result.fail(tooLarge(first + index, context.maxPacketBytes))
         const apart = core.info.product === "mysql" && Execute.wouldConvert(types, row)
@@ -219,9 +220,9 @@ const textOf = (
   const { charset } = core.exchange
   const { offsetMinutes } = core.config
   const text = Literal.interpolate(template, row, { sqlMode: execution.sqlMode, offsetMinutes })
-  if (Result.isFailure(text)) return Result.fail(ofRow(number, text.failure))
+  if (Result.isFailure(text)) return Result.fail(failures.row(text.failure, number))
   return charset !== undefined && charset.encode(text.success) === undefined
-    ? Result.fail(ofRow(number, new ParameterError({ parameter: 0, message: Charset.unfit(charset) })))
+    ? Result.fail(failures.row(new ParameterError({ parameter: 0, message: Charset.unfit(charset) }), number))
     : Result.succeed(text.success)
 }
 
@@ -232,16 +233,6 @@ export const unitsOf = (reply: Reply): ReadonlyArray<readonly [id: Id, affectedR
   (reply.results[0]?.rows ?? []) as ReadonlyArray<readonly [Id, number]>
 
 const idOfOne: Way["ids"] = (_, reply) => [reply.results.at(-1)!.ok.insertId]
-
-const ofRow = (row: number, error: ParameterError): MysqlError.MysqlError =>
-  MysqlError.make(
-    new MysqlError.ParameterError({
-      parameter: error.parameter,
-      row,
-      message: `Row ${row}: ${error.message}`,
-      cause: error
-    })
-  )
 
 const tooLarge = (row: number, maxPacketBytes: number): MysqlError.MysqlError =>
   MysqlError.make(

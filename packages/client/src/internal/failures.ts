@@ -18,6 +18,16 @@ export const decode = (cause: DecodeError): MysqlError.MysqlError =>
 export const parameter = (cause: ParameterError): MysqlError.MysqlError =>
   MysqlError.make(new MysqlError.ParameterError({ parameter: cause.parameter, message: cause.message, cause }))
 
+/** One of many rows, which cannot be sent; `first` is the number of the first that could be meant. */
+export const row = (cause: ParameterError, first: number = 0): MysqlError.MysqlError => {
+  const row = first + (cause.row ?? 0)
+  const message = `Row ${row}: ${cause.message}`
+  return MysqlError.make(new MysqlError.ParameterError({ parameter: cause.parameter, row, message, cause }))
+}
+
+export const configuration = (...faults: ReadonlyArray<string>): MysqlError.MysqlError =>
+  MysqlError.make(new MysqlError.ConfigurationError({ faults }))
+
 export const unfit = (charset: Charset): MysqlError.MysqlError =>
   MysqlError.make(new MysqlError.ParameterError({ parameter: "sql", message: `Not sent: ${unfitProblem(charset)}` }))
 

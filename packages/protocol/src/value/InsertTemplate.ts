@@ -11,7 +11,8 @@
  *
  * @since 0.1.0
  */
-import * as Placeholders from "./Placeholders.ts"
+import type * as Placeholders from "./Placeholders.ts"
+import { type Token, tokenize } from "./Token.ts"
 
 /**
  * One element of the tuple. `other` is an expression or a literal.
@@ -43,14 +44,6 @@ export interface InsertTemplate {
   readonly columns: ReadonlyArray<string> | undefined
   /** Each row is stored as a new one or the statement fails: no REPLACE, IGNORE or ON DUPLICATE KEY UPDATE. */
   readonly everyRowIsNew: boolean
-}
-
-interface Token {
-  readonly kind: "word" | "name" | "string" | "placeholder" | "mark"
-  /** Of a word in upper case; of a mark the character. */
-  readonly text: string
-  readonly start: number
-  readonly end: number
 }
 
 const modifiers: ReadonlySet<string> = new Set(["LOW_PRIORITY", "DELAYED", "HIGH_PRIORITY", "IGNORE"])
@@ -203,40 +196,4 @@ const elementsOf = (tuple: ReadonlyArray<Token>): ReadonlyArray<Element> => {
     if (token.kind !== "word") return { _tag: "other" }
     return token.text === "NULL" ? { _tag: "null" } : token.text === "DEFAULT" ? { _tag: "default" } : { _tag: "other" }
   })
-}
-
-const wordCharacters = /[\w$\u0080-\uffff]+/y
-
-/** Without comments and white space; `undefined` where a comment is code. */
-const tokenize = (sql: string, mode: Placeholders.SqlMode): ReadonlyArray<Token> | undefined => {
-  const tokens: Array<Token> = []
-  let at = 0
-  while (at < sql.length) {
-    const character = sql[at]!
-    const start = at
-    const end = Placeholders.skipped(sql, at, mode)
-    if (end !== undefined) {
-      at = end
-      if (character === "`" || (character === '"' && mode.ansiQuotes)) {
-        // A doubled quote belongs to the name.
-        while (sql[at] === character) at = Placeholders.skipped(sql, at, mode)!
-        tokens.push({ kind: "name", text: character, start, end: at })
-      } else if (character === "'" || character === '"') {
-        tokens.push({ kind: "string", text: character, start, end: at })
-      }
-      continue
-    }
-    if (character === "/" && sql[at + 1] === "*") return undefined
-    wordCharacters.lastIndex = at
-    if (wordCharacters.test(sql)) {
-      at = wordCharacters.lastIndex
-      tokens.push({ kind: "word", text: sql.slice(start, at).toUpperCase(), start, end: at })
-      continue
-    }
-    at++
-    if (!Placeholders.isSpace(character)) {
-      tokens.push({ kind: character === "?" ? "placeholder" : "mark", text: character, start, end: at })
-    }
-  }
-  return tokens
 }

@@ -156,15 +156,18 @@ const exists = ({ day, month, year }: CalendarDay): boolean => {
 
 const two = (part: number): string => String(part).padStart(2, "0")
 
-const dayText = ({ day, month, year }: CalendarDay): string =>
+/** Without quotes. */
+export const dayText = ({ day, month, year }: CalendarDay): string =>
   `${String(year).padStart(4, "0")}-${two(month)}-${two(day)}`
 
 const fraction = (micros: number): string => (micros === 0 ? "" : `.${String(micros).padStart(6, "0")}`)
 
-const momentText = (moment: Moment): string =>
+/** Without quotes. */
+export const momentText = (moment: Moment): string =>
   `${dayText(moment)} ${two(moment.hour)}:${two(moment.minute)}:${two(moment.second)}${fraction(moment.micros)}`
 
-const timeText = (micros: bigint): string => {
+/** Without quotes. */
+export const timeText = (micros: bigint): string => {
   const total = Number(micros < BigInt(0) ? -micros : micros)
   const seconds = Math.floor(total / 1_000_000)
   const clock = `${two(Math.floor(seconds / 3600))}:${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}`
