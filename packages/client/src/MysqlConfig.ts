@@ -24,7 +24,9 @@ export interface TlsOptions {
   /**
    * Default `preferred`: encrypted where the server offers it, and unverified: no protection against someone who can
    * change what is on the way. The others never fall back: `required` encrypts, `verify-ca` also checks that a trusted
-   * authority signed the certificate, `verify-identity` also that it names the host.
+   * authority signed the certificate, `verify-identity` also that it names the host. Where `ca` is not given, a MariaDB
+   * server from 11.4 on verifies its certificate to `verify-identity` by the login as well: it proves that it knows the
+   * account and that this line ends at it. That takes a password, and a plugin that does not send it.
    */
   readonly mode: "disabled" | "preferred" | "required" | "verify-ca" | "verify-identity"
   /** Authorities to trust, PEM. Default: the runtime's. */

@@ -80,8 +80,13 @@ const lineClosed = "the server closed the line"
 
 const isAlive = (socket: Net.Socket): boolean => !socket.destroyed && !socket.readableEnded && socket.writable
 
-const sessionOf = (options: TlsOptions, socket: Net.Socket, host: string | undefined): Tls.ConnectionOptions => {
-  const verified = options.mode === "verify-ca" || options.mode === "verify-identity"
+const sessionOf = (
+  options: TlsOptions,
+  deferred: boolean,
+  socket: Net.Socket,
+  host: string | undefined
+): Tls.ConnectionOptions => {
+  const verified = !deferred && (options.mode === "verify-ca" || options.mode === "verify-identity")
   const name = options.servername ?? host ?? "localhost"
   const secret = (value: Redacted.Redacted<string | Uint8Array>): string | Buffer => {
     const plain = Redacted.value(value)
@@ -109,6 +114,7 @@ const sessionOf = (options: TlsOptions, socket: Net.Socket, host: string | undef
 const handshake = (
   socket: Net.Socket,
   options: TlsOptions,
+  deferred: boolean,
   host: string | undefined
 ): Effect.Effect<Tls.TLSSocket, MysqlError.MysqlError> =>
   Effect.callback<Tls.TLSSocket, MysqlError.MysqlError>((resume) => {
@@ -117,7 +123,7 @@ const handshake = (
     }
     let secured: Tls.TLSSocket
     try {
-      secured = Tls.connect(sessionOf(options, socket, host))
+      secured = Tls.connect(sessionOf(options, deferred, socket, host))
     } catch (cause) {
       return fail(cause)
     }
@@ -188,11 +194,13 @@ class NodeConnection implements TransportConnection {
       return socket.write(bytes) ? Effect.void : drained(socket)
     })
 
-  readonly startTls = (options: TlsOptions): Effect.Effect<void, MysqlError.MysqlError> =>
+  readonly startTls = (options: TlsOptions, deferred = false): Effect.Effect<void, MysqlError.MysqlError> =>
     Effect.gen({ self: this }, function* () {
-      const secured = yield* handshake(this.line.socket, options, this.host)
+      const secured = yield* handshake(this.line.socket, options, deferred, this.host)
       this.line = watch(flow(secured))
-      this.secure = secured.authorized && options.mode === "verify-identity" ? "verified" : "encrypted"
+      const verified = secured.authorized && options.mode === "verify-identity"
+      // A unix socket ends at the server in any case.
+      if (this.secure !== "verified") this.secure = verified ? "verified" : "encrypted"
       this.tls = { protocol: secured.getProtocol() ?? "unknown", cipher: secured.getCipher().name }
     })
 

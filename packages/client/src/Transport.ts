@@ -47,8 +47,11 @@ export interface TransportConnection {
    * phase `notSent`.
    */
   readonly write: (bytes: Uint8Array) => Effect.Effect<void, MysqlError>
-  /** Goes on in TLS. Fails with `TlsError`; the line is closed then. */
-  readonly startTls: (options: TlsOptions) => Effect.Effect<void, MysqlError>
+  /**
+   * Goes on in TLS. Fails with `TlsError`; the line is closed then. With `deferred` a certificate that cannot be verified
+   * is no failure: `secure` says `encrypted` then, and whoever asked verifies it in another way or gives the line up.
+   */
+  readonly startTls: (options: TlsOptions, deferred?: boolean) => Effect.Effect<void, MysqlError>
   /** Looks without waiting: has anything arrived, has the line gone? */
   readonly idle: Effect.Effect<"quiet" | "bytes" | "closed">
   /** Nobody on the way can read: TLS or a unix socket. `verified`: and the server is who it says. */

@@ -117,7 +117,7 @@ export const describe = (config: Resolved, session: login.Session): Info => {
     connectionId: greeting.connectionId,
     host: addressOf(transport.target),
     authPlugin: session.authPlugin,
-    tls: transport.tls === undefined ? undefined : { ...transport.tls, verified: transport.secure === "verified" },
+    tls: transport.tls === undefined ? undefined : { ...transport.tls, verified: session.verified },
     charset: config.charset,
     collation: session.collation,
     protocolVersion: 10,

@@ -17,7 +17,7 @@ import type * as Scope from "effect/Scope"
 import type { Resolved } from "../MysqlConfig.ts"
 import * as MysqlError from "../MysqlError.ts"
 import { Transport, type TransportConnection } from "../Transport.ts"
-import { authenticate, begin, feed, readPacket } from "./authentication.ts"
+import { authenticate, begin, feed, mayProve, readPacket, verifyServer } from "./authentication.ts"
 import * as failures from "./failures.ts"
 import { addressOf } from "./target.ts"
 import { version } from "./version.ts"
@@ -29,6 +29,8 @@ export interface Session {
   readonly greeting: Greeting.Greeting
   readonly capabilities: Capabilities.Capabilities
   readonly authPlugin: string
+  /** The server is who it says: by its certificate, by a proof that it knows the account, or on a unix socket. */
+  readonly verified: boolean
   /** The server's own id, by which a second line knows that it reaches the same server. */
   readonly identity: string | undefined
   /** Packets are shorter than this, in bytes of payload; infinite where the server does not say. */
@@ -224,7 +226,7 @@ const connectAndLogIn = Effect.fnUntraced(function* (config: Resolved) {
         new MysqlError.ProtocolError({ phase: "TLS upgrade", expected: "silence", got: "unencrypted bytes" })
       )
     }
-    yield* transport.startTls(config.tls)
+    yield* transport.startTls(config.tls, mayProve(config, greeting))
   }
   const authentication = yield* begin(config, transport, { capabilities, greeting })
   const response = HandshakeResponse.encode({
@@ -237,9 +239,10 @@ const connectAndLogIn = Effect.fnUntraced(function* (config: Resolved) {
   })
   yield* transport.write(Packet.seal(response, sequence++))
   parser.expect(sequence)
-  yield* authenticate(transport, parser, authentication)
+  const ok = yield* authenticate(transport, parser, authentication)
+  const verified = yield* verifyServer(config, transport, authentication, ok)
   parser.maxPacketBytes = config.maxPacketBytes
-  const line = { transport, parser, greeting, capabilities }
+  const line = { transport, parser, greeting, capabilities, verified }
   return { ...line, authPlugin: authentication.pluginName, ...(yield* setUp(config, line)) } satisfies Session
 })
 

@@ -129,18 +129,14 @@ export class Authentication {
 
   /**
    * Whether the server has proved, in the OK that it sent, that it knows the account and that the line ends at it: with
-   * a hash over what it keeps of the password, its scramble, and the certificate that the client has seen (SHA-256 of
-   * its DER form). `absent`: it sent no such thing, or the plugin keeps nothing that would prove it.
+   * a hash over what it keeps of the password, its scramble, and the certificate (DER) that the client has seen. MariaDB
+   * does so from 11.4 on. `absent`: it sent no such thing, or the plugin keeps nothing that would prove it.
    */
-  proof(ok: Ok.Ok, certificateFingerprint: Uint8Array): "absent" | "right" | "wrong" {
+  proof(ok: Ok.Ok, certificate: Uint8Array): "absent" | "right" | "wrong" {
     if (ok.info.charCodeAt(0) !== sha256Proof) return "absent"
     const verifier = this.plugin.verifier?.(this.context(), this.lastData)
     if (verifier === undefined || this.password === "") return "absent"
-    const expected = createHash("sha256")
-      .update(verifier)
-      .update(this.options.greeting.scramble)
-      .update(certificateFingerprint)
-      .digest()
+    const expected = sha256(verifier, this.options.greeting.scramble, sha256(certificate))
     const told = Buffer.from(ok.info.slice(1), "hex")
     return told.length === expected.length && timingSafeEqual(told, expected) ? "right" : "wrong"
   }
@@ -183,6 +179,12 @@ export class Authentication {
  * @category constructors
  */
 export const make = (options: Options): Result.Result<Authentication, AuthError> => Authentication.make(options)
+
+const sha256 = (...parts: ReadonlyArray<Uint8Array>): Buffer => {
+  const hash = createHash("sha256")
+  for (const part of parts) hash.update(part)
+  return hash.digest()
+}
 
 const send = (bytes: Uint8Array): Step => ({ _tag: "Send", bytes })
 

@@ -232,6 +232,18 @@ describe("plugins that send the secret itself", () => {
     expect(Buffer.from(sent.subarray(4)).toString()).toBe(token)
   })
 
+  it.each(mariaDbs)("%s accepted these answers to what PAM asks", (server) => {
+    const recorded = login(server, "pam")
+    const [, , first, answer, second, another] = conversation(recorded)
+    expect(recorded.accepted).toBe(true)
+    expect(Buffer.from(first!).toString()).toBe("\u00fedialog\0".replace("\u00fe", "\ufffd"))
+    const known = { ...verified, password: recorded.password, answers: ["the second answer"] }
+    expect(Buffer.from(answer!).toString()).toBe(text(start("dialog", known)))
+    // Only newer servers put the byte for more data in front.
+    expect(Buffer.from(second!).toString()).toBe(`${server === "mariadb-10.11" ? "" : "\u0001"}\u0004Password: `)
+    expect(Buffer.from(another!).toString()).toBe(text(respond("dialog", second!, known)))
+  })
+
   it("a dialog is answered in order, as long as there are answers", () => {
     const dialog = { ...verified, answers: ["123456"] }
     expect(text(start("dialog", dialog))).toBe(`${password}\0`)
