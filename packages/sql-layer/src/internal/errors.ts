@@ -23,7 +23,7 @@ export interface Place {
   readonly phase: "statement" | "transaction" | "commit"
 }
 
-type Kind =
+export type Kind =
   | "connection"
   /** The server ends the connection while it answers: as good as a lost line. */
   | "lineEnded"
@@ -41,15 +41,15 @@ type Kind =
 type Numbers = Partial<Record<Kind, ReadonlyArray<number>>>
 
 const ofBoth: Numbers = {
-  // 3032 offline mode, 1836 read-only mode: not executed here, and possible elsewhere.
-  connection: [1040, 1042, 1043, 1129, 1130, 1203, 1226, 1836, 3032],
+  // 1836 read-only mode: not executed here, and possible elsewhere.
+  connection: [1040, 1042, 1043, 1129, 1130, 1203, 1226, 1836],
   lineEnded: [1053, 1077, 1079, 1080, 1152, 1154, 1155, 1156, 1157, 1158, 1159, 1160, 1161, 1184, 1189, 1190],
   authentication: [1045, 1251, 1275, 1524, 1698, 1820, 1862, 1873, 3159],
   authorization: [1044, 1095, 1131, 1132, 1142, 1143, 1211, 1227, 1370, 1410, 1419, 1792],
   // What SQLSTATE 42 does not cover; 1049 also ends a login, and 1052 has the state of a constraint.
-  syntax: [1046, 1049, 1052, 1193, 1210, 1222, 1241, 1295],
+  syntax: [1007, 1008, 1046, 1049, 1052, 1111, 1179, 1193, 1210, 1222, 1241, 1295],
   unique: [1022, 1062, 1169, 1586, 1859],
-  constraint: [1048, 1216, 1217, 1263, 1364, 1369, 1451, 1452, 1761, 1762],
+  constraint: [1048, 1215, 1216, 1217, 1263, 1364, 1369, 1451, 1452, 1761, 1762],
   deadlock: [1213, 1614, 3058],
   // 1412: the table is another one than the snapshot knows; only a new transaction helps.
   serialization: [1402, 1412],
@@ -59,11 +59,12 @@ const ofBoth: Numbers = {
 }
 
 const ofMysql: Numbers = {
-  connection: [3168, 4031],
+  // 3032 offline mode.
+  connection: [3032, 3168, 4031],
   lineEnded: [3169],
   authentication: [3118, 3955],
   authorization: [3202, 3630],
-  constraint: [1557, 3819],
+  constraint: [1557, 3780, 3819],
   deadlock: [3132],
   serialization: [3101],
   lockTimeout: [3133, 3572],
@@ -89,7 +90,7 @@ const tableOf = (...parts: ReadonlyArray<Numbers>): ReadonlyMap<number, Kind> =>
     )
   )
 
-const tables = { mysql: tableOf(ofBoth, ofMysql), mariadb: tableOf(ofBoth, ofMariadb) }
+export const tables = { mysql: tableOf(ofBoth, ofMysql), mariadb: tableOf(ofBoth, ofMariadb) }
 
 /** By how a SQLSTATE begins. */
 const sqlStates: ReadonlyArray<readonly [start: string, kind: Kind]> = [
