@@ -130,6 +130,12 @@ export interface Info {
 }
 
 /**
+ * @since 0.1.0
+ * @category models
+ */
+export type UserOptions = Pick<MysqlConfig, "username" | "password" | "database" | "charset">
+
+/**
  * What the server has noted about the statement before.
  *
  * @since 0.1.0
@@ -307,6 +313,14 @@ export interface ReservedConnection extends MysqlConnection {
   readonly rollbackTo: (name: string) => Effect.Effect<void, MysqlError>
   readonly release: (name: string) => Effect.Effect<void, MysqlError>
   readonly useDatabase: (name: string) => Effect.Effect<void, MysqlError>
+  /**
+   * Goes on as another user, or as the same with another password, in a session that is set up anew: an open transaction
+   * is rolled back, temporary tables, prepared statements and variables are gone. What is not given stays as configured.
+   *
+   * Fails with `LoginError` where the server does not let the user in; whenever this fails or is interrupted, the
+   * connection is closed. A pool does not lend a connection again whose user was changed.
+   */
+  readonly changeUser: (options: UserOptions) => Effect.Effect<void, MysqlError>
   /**
    * The character set in which statements go to the server from now on, and the collation; see the options of these
    * names. Fails with `ConfigurationError` for a set that is not among them.

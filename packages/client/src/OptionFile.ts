@@ -3,7 +3,8 @@
  * and certificates there, for all programs.
  *
  * Understood are `host`, `port`, `socket`, `protocol`, `user`, `password`, `database`, `default-character-set`,
- * `connect-timeout` (seconds), `init-command`, `max-allowed-packet`, `ssl`, `ssl-mode`, `ssl-ca`, `ssl-cert`, `ssl-key`,
+ * `connect-timeout` (seconds), `init-command`, `max-allowed-packet`, `default-auth`, `enable-cleartext-plugin`,
+ * `get-server-public-key`, `server-public-key-path`, `ssl`, `ssl-mode`, `ssl-ca`, `ssl-cert`, `ssl-key`,
  * `ssl-passphrase`, `ssl-verify-server-cert`, `tls-version` and `tls-sni-servername`. Other options are those of other
  * programs and are ignored, as are `!include` and `!includedir`.
  *
@@ -20,7 +21,7 @@ import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as configFile from "./internal/configFile.ts"
 import { type OptionLine, parse as parseSyntax } from "./internal/optionSyntax.ts"
-import { type MysqlConfig, merge } from "./MysqlConfig.ts"
+import { type MysqlConfig, merge, type TlsOptions } from "./MysqlConfig.ts"
 import * as MysqlError from "./MysqlError.ts"
 
 /**
@@ -99,27 +100,44 @@ export const load = (path?: string, options?: LoadOptions): Effect.Effect<MysqlC
         lines.success.filter(({ group }) => groups.has(group)),
         (line, fault) => faults.push(`${file}: line ${line}: ${fault}`)
       )
-      config = merge(config, yield* withCertificates(said.config, files, faults))
+      config = merge(config, yield* withFiles(said.config, files, faults))
     }
     return faults.length === 0 ? config : yield* invalid(faults)
   })
 
-const withCertificates = Effect.fnUntraced(function* (
+/** With what the files hold that it names. */
+const withFiles = Effect.fnUntraced(function* (
   config: MysqlConfig,
-  files: configFile.CertificateFiles,
+  files: configFile.NamedFiles,
   faults: Array<string>
 ) {
-  const { tls } = config
-  if (tls === undefined) return config
-  const contents: { ca?: Uint8Array; cert?: Uint8Array; key?: Uint8Array } = {}
-  for (const [name, file] of Object.entries(files)) {
+  const contents = Effect.fnUntraced(function* (file: string | undefined) {
+    if (file === undefined) return undefined
     const bytes = yield* Effect.result(read(file))
-    if (Result.isFailure(bytes)) faults.push(unreadable(file, bytes.failure))
-    else contents[name as keyof typeof files] = bytes.success
-  }
-  const { key, ...certificates } = contents
-  return { ...config, tls: { ...tls, ...certificates, ...(key === undefined ? {} : { key: Redacted.make(key) }) } }
+    if (Result.isSuccess(bytes)) return bytes.success
+    faults.push(unreadable(file, bytes.failure))
+    return undefined
+  })
+  const publicKey = yield* contents(files.serverPublicKey)
+  const { tls } = config
+  const key = yield* contents(files.tls.key)
+  return defined<MysqlConfig>({
+    ...config,
+    serverPublicKey: publicKey === undefined ? undefined : new TextDecoder().decode(publicKey),
+    tls:
+      tls === undefined
+        ? undefined
+        : defined<TlsOptions>({
+            ...tls,
+            ca: yield* contents(files.tls.ca),
+            cert: yield* contents(files.tls.cert),
+            key: key === undefined ? undefined : Redacted.make(key)
+          })
+  })
 })
+
+const defined = <A extends object>(options: A): A =>
+  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as A
 
 const read = (file: string): Effect.Effect<Uint8Array, PlatformError.PlatformError> =>
   Effect.flatMap(

@@ -108,6 +108,10 @@ describe("options", () => {
       "ssl-mode=REQUIRED\ntls-version=TLSv1.3\ntls-sni-servername=n",
       { tls: { mode: "required", minVersion: "TLSv1.3", servername: "n" } }
     ],
+    [
+      "default-auth=parsec\nenable-cleartext-plugin\nget-server-public-key=OFF",
+      { authPlugin: "parsec", allowCleartextPassword: true, allowPublicKeyRetrieval: false }
+    ],
     ["no-auto-rehash\nprompt=x\n__proto__=1", {}]
   ]
 
@@ -152,7 +156,7 @@ describe("options", () => {
 
   it.effect("are none where there is no file, and an error where there is one that cannot be read", () =>
     Effect.gen(function* () {
-      const path = yield* folder({ "bad.cnf": "[client]\nport=x\nssl-ca=/no/such/ca.pem\n" })
+      const path = yield* folder({ "bad.cnf": "[client]\nport=x\nssl-ca=/no/such/ca.pem\nserver-public-key-path=~\n" })
       expect(yield* OptionFile.load(join(path, "none.cnf"))).toEqual({})
       expect(reasonOf(yield* Effect.exit(OptionFile.load(path)))).toMatchObject({
         _tag: "ConfigurationError",
@@ -160,7 +164,11 @@ describe("options", () => {
       })
       expect(reasonOf(yield* Effect.exit(OptionFile.load(join(path, "bad.cnf"))))).toMatchObject({
         _tag: "ConfigurationError",
-        faults: [expect.stringContaining("line 2: port"), expect.stringContaining("/no/such/ca.pem cannot be read")]
+        faults: [
+          expect.stringContaining("line 2: port"),
+          expect.stringContaining("~ cannot be read"),
+          expect.stringContaining("/no/such/ca.pem cannot be read")
+        ]
       })
     }).pipe(Effect.scoped)
   )

@@ -303,12 +303,15 @@ for (const server of SharedServers.all) {
         const connection = yield* connect()
         const { connectionId } = connection.info
         const observer = yield* connect()
-        const first = yield* fork(scalar(connection, "SELECT SLEEP(0.2) + 7"))
+        const lock = `'effect_mysql_pipelining_${connectionId}'`
+        yield* observer.query(`SELECT GET_LOCK(${lock}, 0)`)
+        const first = yield* fork(scalar(connection, `SELECT GET_LOCK(${lock}, 60) + 6`))
         const before = yield* Effect.forEach(Arr.range(1, 50), (n) => fork(scalar(connection, `SELECT ${n}`)))
         const middle = yield* fork(connection.query("INSERT INTO no_such_schema.t SELECT SLEEP(10)"))
         const after = yield* Effect.forEach(Arr.range(51, 100), (n) => fork(scalar(connection, "SELECT ?", [n])))
-        yield* awaitRunning(observer, connectionId, "SLEEP(0.2)")
+        yield* awaitRunning(observer, connectionId, "GET_LOCK")
         yield* Fiber.interrupt(middle)
+        yield* observer.query(`SELECT RELEASE_LOCK(${lock})`)
         expect(yield* Fiber.join(first)).toBe(7)
         expect(yield* Effect.forEach([...before, ...after], Fiber.join)).toEqual(Arr.range(1, 100))
         expect(yield* scalar(connection, "SELECT CONNECTION_ID()")).toBe(connectionId)

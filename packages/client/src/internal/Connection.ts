@@ -184,6 +184,10 @@ export class Connection implements Public.ReservedConnection {
     return sessionControl.setCharset(this.core, this.execution, charset, collation)
   }
 
+  changeUser(options: Public.UserOptions): Effect.Effect<void, MysqlError.MysqlError> {
+    return sessionControl.changeUser(this.core, this.owner, options)
+  }
+
   setAutocommit(on: boolean): Effect.Effect<void, MysqlError.MysqlError> {
     return sessionControl.setAutocommit(this.core, this.execution, on)
   }

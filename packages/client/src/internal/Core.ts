@@ -25,7 +25,7 @@ const endBound = Duration.seconds(2)
 export interface Core {
   /** As it was opened, but for the user, who may have been changed. */
   config: Resolved
-  readonly session: login.Session
+  session: login.Session
   readonly exchange: Exchange
   readonly statements: StatementCache
   info: Info
@@ -59,7 +59,7 @@ export const open = (config: Resolved, canceller: Canceller): Effect.Effect<Core
         charset: Charset.named(config.charset),
         maxAllowedPacket: session.maxAllowedPacket,
         cancellation: config.cancellation,
-        kill: (request) => canceller.kill(core.config, session, request),
+        kill: (request) => canceller.kill(core.config, core.session, request),
         runFork,
         onLost: () => runFork(Scope.close(scope, Exit.void))
       })

@@ -22,6 +22,7 @@ import { ServerStatus } from "@effect-mysql/protocol/ServerStatus"
 import * as Charset from "@effect-mysql/protocol/value/Charset"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as MysqlError from "../MysqlError.ts"
 import type { TransportConnection } from "../Transport.ts"
@@ -33,6 +34,8 @@ import { Outbox } from "./Outbox.ts"
 /** Someone who wants the connection to himself, in the same queue as the commands. */
 interface Reservation {
   readonly owner: Owner
+  /** Who has the connection to himself and wants it for one thing at a time. */
+  readonly within: Owner | undefined
   readonly granted: () => void
 }
 
@@ -98,6 +101,8 @@ export class Exchange {
   /** Reading has begun for the first of `inFlight`. */
   private begun = false
   private reservedBy: Owner | undefined = undefined
+  /** Who has it again after that one. */
+  private reservedAround: Owner | undefined = undefined
   /** A statement is being stopped: nothing is written until that is over. */
   private stopping = false
   private afterStop: Array<() => void> = []
@@ -196,10 +201,13 @@ export class Exchange {
     entry.replies[entry.at]!.uploaded(this.options.parser, upload)
   }
 
-  /** Waits for the connection to be free, in the order of asking, and keeps it for `owner`. */
-  reserve(owner: Owner): Effect.Effect<void> {
+  /**
+   * Waits for the connection to be free, in the order of asking, and keeps it for `owner`; `within` is the one who has it
+   * already and gets it back.
+   */
+  reserve(owner: Owner, within?: Owner): Effect.Effect<void> {
     return Effect.callback<void>((resume) => {
-      const waiter: Waiter = { _tag: "reservation", owner, granted: () => resume(Effect.void) }
+      const waiter: Waiter = { _tag: "reservation", owner, within, granted: () => resume(Effect.void) }
       this.waiting.push(waiter)
       this.pump()
       return Effect.sync(() => {
@@ -212,9 +220,48 @@ export class Exchange {
   }
 
   unreserve(owner: Owner): void {
+    if (this.reservedAround === owner) this.reservedAround = undefined
     if (this.reservedBy !== owner) return
-    this.reservedBy = undefined
+    this.reservedBy = this.reservedAround
+    this.reservedAround = undefined
     this.pump()
+  }
+
+  /**
+   * A conversation that is not one of commands and replies: `use` has the line to itself, and gets the bytes that were to
+   * go out in front of the next command. One that fails or is interrupted leaves the line in a state that nobody knows:
+   * it is given up.
+   */
+  converse<A>(
+    owner: Owner | undefined,
+    use: (riders: Buffer) => Effect.Effect<A, MysqlError.MysqlError>
+  ): Effect.Effect<A, MysqlError.MysqlError> {
+    const own: Owner = {}
+    const release = (): void => this.unreserve(own)
+    return Effect.uninterruptibleMask((restore) =>
+      Effect.flatMap(restore(Effect.onInterrupt(this.reserve(own, owner), () => Effect.sync(release))), () =>
+        Effect.onExit(
+          restore(
+            Effect.flatMap(this.outbox.idle, () =>
+              this.lost === undefined ? use(this.outbox.takeRiders()) : Effect.fail(lostIdle(this.lost))
+            )
+          ),
+          (exit) =>
+            Effect.sync(() => {
+              if (Exit.isFailure(exit)) this.lose(lostLine("given up because a conversation with the server broke off"))
+              release()
+            })
+        )
+      )
+    )
+  }
+
+  /** A new session on the line. */
+  begin(session: Pick<ExchangeOptions, "status" | "database">, charset: string): void {
+    this.status = session.status
+    this.database = session.database
+    this.charset = Charset.named(charset)
+    this.stateChanged = false
   }
 
   /** Sends bytes that have no reply, in front of the next command. */
@@ -336,7 +383,9 @@ export class Exchange {
       return
     }
     const ahead = this.waiting.some((waiter) =>
-      waiter._tag === "reservation" ? entry.owner === undefined : waiter.entry.owner === entry.owner
+      waiter._tag === "reservation"
+        ? entry.owner === undefined || entry.owner === waiter.within
+        : waiter.entry.owner === entry.owner
     )
     if (ahead || !this.maySend(entry)) {
       entry.state = "waiting"
@@ -363,7 +412,8 @@ export class Exchange {
     while (index < this.waiting.length) {
       const waiter = this.waiting[index]!
       const mine =
-        this.reservedBy === undefined || (waiter._tag === "command" && waiter.entry.owner === this.reservedBy)
+        this.reservedBy === undefined ||
+        this.reservedBy === (waiter._tag === "command" ? waiter.entry.owner : waiter.within)
       if (!mine) {
         index++
         continue
@@ -375,6 +425,7 @@ export class Exchange {
       } else {
         if (this.inFlight.length > 0 || this.stopping) break
         this.waiting.splice(index, 1)
+        this.reservedAround = this.reservedBy
         this.reservedBy = waiter.owner
         wakes.push(waiter.granted)
       }
@@ -642,6 +693,10 @@ const whyLost = (reply: Reply, sequence: number): MysqlError.MysqlError | undefi
 
 const pingReply = (capabilities: Capabilities): Reply =>
   new Reply({ command: "plain", capabilities, rows: { shape: "array", decoding: {}, offsetMinutes: 0 } })
+
+/** For what was not even begun when the line was lost. */
+const lostIdle = ({ reason }: MysqlError.MysqlError): MysqlError.MysqlError =>
+  MysqlError.make(new MysqlError.ConnectionLost({ phase: "notSent", problem: reason.message, cause: reason }))
 
 const lostLine = (problem: string): MysqlError.MysqlError =>
   MysqlError.make(new MysqlError.ConnectionLost({ phase: "sent", problem }))

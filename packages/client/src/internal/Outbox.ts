@@ -52,6 +52,11 @@ export class Outbox {
     this.riders.push({ bytes, state: "rider" })
   }
 
+  /** For whoever writes past this queue. */
+  takeRiders(): Buffer {
+    return Buffer.concat(this.riders.splice(0).map(({ bytes }) => bytes))
+  }
+
   /** At once, or together with the others of this tick. */
   send(entry: Entry, at: "once" | "tick"): void {
     entry.state = "unsent"

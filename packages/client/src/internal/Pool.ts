@@ -402,13 +402,10 @@ export class Pool {
     }
   }
 
-  /** A database that was chosen where the configuration names none: nothing makes a session forget it. */
-  private hasStrayed({ exchange, session }: Core): boolean {
-    return (
-      this.resolved.database === undefined &&
-      exchange.database !== session.database &&
-      this.settings.resetOnRelease !== "rollback"
-    )
+  /** The user was changed, or a database chosen where the configuration names none: nothing makes a session forget it. */
+  private hasStrayed({ config, exchange, session }: Core): boolean {
+    const chosen = this.resolved.database === undefined && exchange.database !== session.database
+    return config !== this.resolved || (chosen && this.settings.resetOnRelease !== "rollback")
   }
 
   /** A branch that is open, or on MariaDB prepared: a reset leaves sessions that cannot read their tables any more. */

@@ -38,6 +38,8 @@ interface Line {
   readonly session: login.Session
   readonly scope: Scope.Closeable
   readonly address: string
+  /** The user: each may end his own connections. */
+  readonly username: string
 }
 
 const linger = Duration.seconds(3)
@@ -62,7 +64,9 @@ export const make: Effect.Effect<Canceller, never, Scope.Scope> = Effect.gen(fun
   const open = Effect.fnUntraced(function* (config: Resolved, session: login.Session) {
     const beside = login.beside(config, session)
     const address = addressOf(beside.target)
-    if (line !== undefined && line.address === address && (yield* line.session.transport.idle) === "quiet") return line
+    const { username } = config
+    const fits = line?.address === address && line.username === username
+    if (line !== undefined && fits && (yield* line.session.transport.idle) === "quiet") return line
     yield* close
     const ofLine = yield* Scope.fork(scope)
     const side = yield* login.connect(beside).pipe(
@@ -70,7 +74,7 @@ export const make: Effect.Effect<Canceller, never, Scope.Scope> = Effect.gen(fun
       Scope.provide(ofLine),
       Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : Scope.close(ofLine, exit)))
     )
-    line = { session: side, scope: ofLine, address }
+    line = { session: side, scope: ofLine, address, username }
     return line
   })
 

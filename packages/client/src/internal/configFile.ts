@@ -8,17 +8,16 @@ import type { OptionLine } from "./optionSyntax.ts"
 
 type Mutable<A> = { -readonly [K in keyof A]: A[K] }
 
-export interface CertificateFiles {
-  ca?: string
-  cert?: string
-  key?: string
+export interface NamedFiles {
+  readonly tls: { ca?: string; cert?: string; key?: string }
+  serverPublicKey?: string
 }
 
 /** Everything that was said, before what depends on several options is decided. */
 interface Said {
   readonly config: Mutable<MysqlConfig>
   readonly tls: Mutable<Partial<TlsOptions>>
-  readonly files: CertificateFiles
+  readonly files: NamedFiles
   mode?: TlsOptions["mode"]
   ssl?: boolean
   verified?: boolean
@@ -100,6 +99,10 @@ const takes: Readonly<Record<string, Take>> = {
   "connect-timeout": integer(({ config }, value) => (config.connectTimeout = Duration.seconds(value))),
   "init-command": text(({ config }, value) => (config.initSql = value)),
   "max-allowed-packet": integer(({ config }, value) => (config.maxPacketBytes = value)),
+  "default-auth": text(({ config }, value) => (config.authPlugin = value)),
+  "enable-cleartext-plugin": boolean(({ config }, on) => (config.allowCleartextPassword = on)),
+  "get-server-public-key": boolean(({ config }, on) => (config.allowPublicKeyRetrieval = on)),
+  "server-public-key-path": text(({ files }, value) => (files.serverPublicKey = value)),
   "default-character-set": (value, { config }) => {
     if (!Object.hasOwn(charsets, value))
       return `${JSON.stringify(value)} is none of ${Object.keys(charsets).join(", ")}`
@@ -115,9 +118,9 @@ const takes: Readonly<Record<string, Take>> = {
     said.mode = mode
     return undefined
   },
-  "ssl-ca": text(({ files }, value) => (files.ca = value)),
-  "ssl-cert": text(({ files }, value) => (files.cert = value)),
-  "ssl-key": text(({ files }, value) => (files.key = value)),
+  "ssl-ca": text(({ files }, value) => (files.tls.ca = value)),
+  "ssl-cert": text(({ files }, value) => (files.tls.cert = value)),
+  "ssl-key": text(({ files }, value) => (files.tls.key = value)),
   "ssl-passphrase": text(({ tls }, value) => (tls.passphrase = Redacted.make(value))),
   "ssl-verify-server-cert": boolean((said, on) => (said.verified = on)),
   "tls-sni-servername": text(({ tls }, value) => (tls.servername = value)),
@@ -129,14 +132,21 @@ const takes: Readonly<Record<string, Take>> = {
 }
 
 /** Those that mean something as a name alone. */
-const alone: ReadonlySet<string> = new Set(["ssl", "skip-ssl", "disable-ssl", "ssl-verify-server-cert"])
+const alone: ReadonlySet<string> = new Set([
+  "ssl",
+  "skip-ssl",
+  "disable-ssl",
+  "ssl-verify-server-cert",
+  "enable-cleartext-plugin",
+  "get-server-public-key"
+])
 
 /** The options of the groups that count, the last of a name winning. */
 export const toConfig = (
   lines: ReadonlyArray<OptionLine>,
   fault: (line: number, problem: string) => void
-): { readonly config: MysqlConfig; readonly files: CertificateFiles } => {
-  const said: Said = { config: {}, tls: {}, files: {} }
+): { readonly config: MysqlConfig; readonly files: NamedFiles } => {
+  const said: Said = { config: {}, tls: {}, files: { tls: {} } }
   for (const { line, name, value } of lines) {
     const take = Object.hasOwn(takes, name) ? takes[name] : undefined
     // A password without a value asks the programs of the server for a prompt, which there is not here.
@@ -146,7 +156,9 @@ export const toConfig = (
   }
   const mode = modeOf(said)
   const config = { ...onOneWay(said), ...(mode === undefined ? {} : { tls: { ...said.tls, mode } }) }
-  return mode === "disabled" ? { config: { ...config, tls: { mode } }, files: {} } : { config, files: said.files }
+  return mode === "disabled"
+    ? { config: { ...config, tls: { mode } }, files: { ...said.files, tls: {} } }
+    : { config, files: said.files }
 }
 
 /** Programs of the server use the socket for the local host alone, where the protocol does not say otherwise. */
@@ -167,7 +179,7 @@ const modeOf = ({ files, mode, ssl, tls, verified }: Said): TlsOptions["mode"] |
   if (mode !== undefined) return mode
   if (ssl === false) return "disabled"
   if (verified === true) return "verify-identity"
-  if (files.ca !== undefined && verified === undefined) return "verify-ca"
-  const meant = ssl === true || verified === false || Object.keys({ ...files, ...tls }).length > 0
+  if (files.tls.ca !== undefined && verified === undefined) return "verify-ca"
+  const meant = ssl === true || verified === false || Object.keys({ ...files.tls, ...tls }).length > 0
   return meant ? "required" : undefined
 }

@@ -2,6 +2,7 @@
  * From an open line to a session: greeting, TLS, authentication, and the statements that give the session the
  * configured state. What fails here has run nothing.
  */
+import * as ChangeUser from "@effect-mysql/protocol/command/ChangeUser"
 import * as Command from "@effect-mysql/protocol/command/Command"
 import * as Capabilities from "@effect-mysql/protocol/connect/Capabilities"
 import * as Greeting from "@effect-mysql/protocol/connect/Greeting"
@@ -278,6 +279,30 @@ export const connect = (config: Resolved): Effect.Effect<Session, MysqlError.Mys
     })
   )
 }
+
+/**
+ * Logs in as the user of `config` on a line that is open, and sets the session up as after a login. `before` goes out in
+ * front. The line is of no use where this fails: servers cut it, or the user is one that nobody asked for.
+ */
+export const changeUser = Effect.fnUntraced(function* (config: Resolved, session: Session, before: Uint8Array) {
+  const { capabilities, parser, transport } = session
+  const authentication = yield* begin(config, transport, session)
+  const command = ChangeUser.encode(
+    {
+      username: config.username,
+      authPlugin: authentication.authPlugin,
+      authResponse: authentication.authResponse,
+      database: config.database,
+      collation: loginCollation,
+      connectAttributes: { ...ownAttributes(), ...config.connectAttributes }
+    },
+    capabilities
+  )
+  yield* transport.write(Buffer.concat([before, command]))
+  parser.expect(1)
+  yield* authenticate(transport, parser, authentication)
+  return { ...session, authPlugin: authentication.pluginName, ...(yield* setUp(config, session)) } satisfies Session
+})
 
 /** The same server and user, by the address that was really reached, for a second line beside an open one. */
 export const beside = (config: Resolved, session: Session): Resolved => {

@@ -8,9 +8,10 @@ import * as Charset from "@effect-mysql/protocol/value/Charset"
 import * as Literal from "@effect-mysql/protocol/value/Literal"
 import * as Effect from "effect/Effect"
 import * as Settings from "../MysqlConfig.ts"
-import type { Warning } from "../MysqlConnection.ts"
+import type { UserOptions, Warning } from "../MysqlConnection.ts"
 import * as MysqlError from "../MysqlError.ts"
-import type { Core } from "./Core.ts"
+import { type Core, describe } from "./Core.ts"
+import type { Owner } from "./Entry.ts"
 import type { Execution } from "./Execution.ts"
 import * as failures from "./failures.ts"
 import * as login from "./login.ts"
@@ -77,6 +78,37 @@ export const setAutocommit = (
     const sql = `SET autocommit=${on ? 1 : 0}`
     core.touched = true
     return execution.plain([Command.query(sql)], sql)
+  })
+
+/**
+ * What is not given stays as it is configured. From now on this is the configuration: of a reset, and of the side line on
+ * which statements are stopped.
+ */
+export const changeUser = (
+  core: Core,
+  owner: Owner | undefined,
+  options: UserOptions
+): Effect.Effect<void, MysqlError.MysqlError> =>
+  Effect.flatMap(Settings.resolve(options), (given) => {
+    const { config, exchange } = core
+    const next: Settings.Resolved = {
+      ...config,
+      username: options.username ?? config.username,
+      password: options.password === undefined ? config.password : given.password,
+      database: options.database ?? config.database,
+      ...(options.charset === undefined ? {} : { charset: given.charset, collation: given.collation })
+    }
+    return Effect.map(
+      exchange.converse(owner, (riders) => login.changeUser(next, core.session, riders)),
+      (session) => {
+        core.config = next
+        core.session = session
+        core.info = describe(next, session)
+        core.statements.forgetPrepared()
+        core.touched = false
+        exchange.begin(session, next.charset)
+      }
+    )
   })
 
 /** In the server's order. */
