@@ -15,6 +15,7 @@ import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import * as Connection from "./internal/Connection.ts"
@@ -77,20 +78,65 @@ export interface QueryResult<A = Row> extends Outcome {
 }
 
 /**
- * Values for the placeholders of a statement, in their order.
+ * One of several result sets, as it comes.
+ *
+ * What `Outcome` tells, and `isOutParameters`, are known once the rows have ended; where there are none, at once. Until
+ * then they are 0, empty and `false`.
  *
  * @since 0.1.0
  * @category models
  */
-export type Params = ReadonlyArray<unknown>
+export interface ResultSet<A = Row> extends Outcome {
+  /** Empty for a statement that returns no rows by its nature. */
+  readonly fields: ReadonlyArray<Field>
+  /**
+   * Its rows, once. Fails with `ResultSetClosed` when the next set was asked for, when the stream of sets has ended, and
+   * when run a second time.
+   */
+  readonly rows: Stream.Stream<A, MysqlError>
+  /** Its one row holds the values of the OUT and INOUT parameters of a prepared CALL. */
+  readonly isOutParameters: boolean
+}
 
 /**
  * @since 0.1.0
  * @category models
  */
-export interface QueryOptions {
-  /** Rows as objects (default) or as arrays. */
-  readonly rows?: "object" | "array" | undefined
+export interface CallResult extends Outcome {
+  /** The result sets of the procedure. */
+  readonly sets: ReadonlyArray<QueryResult>
+  /** The values of OUT and INOUT parameters, by their names in the procedure. */
+  readonly out: Row
+}
+
+/**
+ * Values for the placeholders of a statement: for each `?` in their order or, in a record, for each `:name`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Params = ReadonlyArray<unknown> | Readonly<Record<string, unknown>>
+
+/**
+ * Makes something of each row. What it finds out about the columns it does once; the values come as the `decoding`
+ * options say, in the order of the columns. What it throws becomes a `DecodeError`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type RowDecoder<A> = (fields: ReadonlyArray<Field>) => (values: ReadonlyArray<unknown>) => A
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface QueryOptions<A = Row> {
+  /**
+   * Rows as objects (default), as arrays, as a function of yours makes them, or as a Schema decodes them from objects. The
+   * Schema must need no services and no waiting; what it refuses is a `DecodeError` that names column and path. Keep
+   * function and Schema in a constant: what was found out about them is kept with the statement.
+   */
+  readonly rows?: "object" | "array" | RowDecoder<A> | Schema.Decoder<A> | undefined
   /** How values come out, for this statement; the connection's options do not apply then. */
   readonly decoding?: DecodingOptions | undefined
   /** `false`: the statement goes as text, its values as literals. */
@@ -199,8 +245,11 @@ export interface BatchResult {
 export interface PreparedStatement {
   readonly parameterCount: number
   readonly fields: ReadonlyArray<Field>
-  readonly query: <A = Row>(params?: Params, options?: QueryOptions) => Effect.Effect<QueryResult<A>, MysqlError>
-  readonly stream: <A = Row>(params?: Params, options?: QueryOptions) => Stream.Stream<A, MysqlError>
+  readonly query: <A = Row>(
+    params?: ReadonlyArray<unknown>,
+    options?: QueryOptions<A>
+  ) => Effect.Effect<QueryResult<A>, MysqlError>
+  readonly stream: <A = Row>(params?: ReadonlyArray<unknown>, options?: QueryOptions<A>) => Stream.Stream<A, MysqlError>
 }
 
 /**
@@ -219,22 +268,30 @@ export interface MysqlConnection {
   readonly query: <A = Row>(
     sql: string,
     params?: Params,
-    options?: QueryOptions
+    options?: QueryOptions<A>
   ) => Effect.Effect<QueryResult<A>, MysqlError>
   /**
    * The rows of one statement as they come. What the consumer does not pull stays on the way, and the server waits.
    * The connection is busy until the stream ends; ending it early stops the statement.
    */
-  readonly stream: <A = Row>(sql: string, params?: Params, options?: QueryOptions) => Stream.Stream<A, MysqlError>
+  readonly stream: <A = Row>(sql: string, params?: Params, options?: QueryOptions<A>) => Stream.Stream<A, MysqlError>
   /**
-   * Runs one or several statements as text, values as literals, and collects every result. Fails with the first error;
-   * what ran before it has run.
+   * Every result set of CALL or of several statements, also where the connection does not allow several: these go as text,
+   * their values as literals. The sets come one after the other, and each streams its rows. What is left of a set when
+   * the next one is asked for is read away. Fails with the first error; what ran before it has run, and ending early
+   * stops what runs then.
    */
-  readonly script: <A = Row>(
+  readonly results: <A = Row>(
     sql: string,
     params?: Params,
-    options?: QueryOptions
-  ) => Effect.Effect<ReadonlyArray<QueryResult<A>>, MysqlError>
+    options?: QueryOptions<A>
+  ) => Stream.Stream<ResultSet<A>, MysqlError>
+  /**
+   * Calls a procedure: `name` or `database.name`, quoted here. OUT parameters take any value, such as `null`; what they
+   * come back with is in `out`; text of a MySQL server that is not in UTF-8 comes as bytes. Without preparing (`prepare: false`) it goes through user variables, in which FLOAT
+   * becomes DOUBLE and YEAR and BIT become integers, and a look at the procedure's definition comes before.
+   */
+  readonly call: (procedure: string, params?: ReadonlyArray<unknown>) => Effect.Effect<CallResult, MysqlError>
   /**
    * Runs one statement for many rows of values, in as few messages as the server takes: MariaDB's bulk command; on MySQL
    * an INSERT or REPLACE of one row is sent with many (`VALUES (?, UPPER(?), 'x') AS new ON DUPLICATE KEY UPDATE …`
@@ -251,7 +308,7 @@ export interface MysqlConnection {
    */
   readonly batch: (
     sql: string,
-    rows: Iterable<Params>,
+    rows: Iterable<ReadonlyArray<unknown>>,
     options?: BatchOptions
   ) => Effect.Effect<BatchResult, MysqlError>
   /**
@@ -279,7 +336,7 @@ export interface MysqlConnection {
    */
   readonly loadRows: <E = never, R = never>(
     sql: string,
-    rows: Stream.Stream<Params, E, R>
+    rows: Stream.Stream<ReadonlyArray<unknown>, E, R>
   ) => Effect.Effect<Outcome, MysqlError | E, R>
   /** Prepares a statement that stays prepared until the scope closes. */
   readonly prepare: (sql: string) => Effect.Effect<PreparedStatement, MysqlError, Scope.Scope>

@@ -344,7 +344,9 @@ for (const server of SharedServers.all) {
         yield* connection.query("CREATE TABLE t (n INT)")
         const before = yield* counted(connection, "Com_stmt_prepare")
         for (const n of [1, 2, 3]) yield* connection.batch("INSERT INTO t SET n = ?", [[n], [n]])
-        expect((yield* counted(connection, "Com_stmt_prepare")) - before).toBe(1)
+        // MariaDB is sent one that does nothing behind it, see `lastPrepared.ts`.
+        const once = connection.info.product === "mariadb" ? 2 : 1
+        expect((yield* counted(connection, "Com_stmt_prepare")) - before).toBe(once)
         const statement = yield* scalar(connection, "SELECT COUNT(*) FROM t")
         expect(statement).toBe(6)
         const own = yield* connection.reserve

@@ -6,7 +6,6 @@ import { describe, expect, it } from "@effect/vitest"
 import * as SharedServers from "@effect-mysql/test-utils/SharedServers"
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
-import type { Params } from "../src/MysqlConnection.ts"
 import { connect, connectToDatabase, scalar } from "./support/servers.ts"
 
 interface Case {
@@ -14,7 +13,7 @@ interface Case {
   readonly table?: string
   readonly before?: ReadonlyArray<string>
   readonly sql: string
-  readonly rows: ReadonlyArray<Params>
+  readonly rows: ReadonlyArray<ReadonlyArray<unknown>>
   /** In the order of the rows, where a server can tell them. */
   readonly ids: ReadonlyArray<number | bigint>
   /** MySQL tells them as well, for rows that went in one statement. */

@@ -164,7 +164,12 @@ for (const server of SharedServers.all) {
           connection.query("SELECT ?", [Number.NaN], { prepare: false }),
           Stream.runDrain(connection.stream("SELECT ?", [1, 2])),
           Stream.runDrain(connection.stream("SELECT ?", [{}])),
-          connection.script("SELECT ?; SELECT ?", [1]),
+          Stream.runDrain(connection.results("SELECT ?; SELECT ?", [1])),
+          connection.query("SELECT :a, :b", { a: 1 }),
+          connection.query("SELECT :a", { a: 1, b: 2 }),
+          connection.query("SELECT :a, ?", { a: 1 }),
+          connection.query("SELECT :a", { a: Number.NaN }),
+          Stream.runDrain(connection.stream("SELECT :a", { b: 1 })),
           prepared.query([]),
           prepared.query([1, 2]),
           Stream.runDrain(prepared.stream([undefined]))
@@ -188,26 +193,6 @@ for (const server of SharedServers.all) {
         expect((yield* connection.query("CALL q(?)", [7])).rows).toEqual([{ a: 7 }])
         expect(yield* Stream.runCollect(connection.stream("CALL q(?)", [8]))).toEqual([{ a: 8 }])
         expect(yield* scalar(connection, "SELECT 9")).toBe(9)
-      }).pipe(Effect.provide(server.layer))
-    )
-
-    it.live("of a script give every result, up to the first error", () =>
-      Effect.gen(function* () {
-        const connection = yield* connectToDatabase()
-        const sets = yield* connection.script(
-          "CREATE TABLE t (n INT); INSERT INTO t VALUES (?), (?); SELECT n FROM t",
-          [1, 2]
-        )
-        expect(sets).toMatchObject([{ rows: [] }, { affectedRows: 2 }, { rows: [{ n: 1 }, { n: 2 }] }])
-        const failed = yield* Effect.exit(
-          connection.script("INSERT INTO t VALUES (3); SELECT nonsense; INSERT INTO t VALUES (4)")
-        )
-        expect(reasonOf(failed)).toMatchObject({ _tag: "ServerError", errno: 1054 })
-        expect(yield* scalar(connection, "SELECT GROUP_CONCAT(n) FROM t")).toBe("1,2,3")
-        // Outside a script several statements are refused, also right after one.
-        expect(reasonOf(yield* Effect.exit(connection.query("SELECT 1; SELECT 2")))).toMatchObject({ errno: 1064 })
-        const allowed = yield* connect({ multiStatements: true })
-        expect((yield* allowed.query("SELECT 1 AS a; SELECT 2 AS b")).rows).toEqual([{ a: 1 }])
       }).pipe(Effect.provide(server.layer))
     )
   })

@@ -14,7 +14,7 @@ import { Reply } from "@effect-mysql/protocol/reply/Reply"
 import * as InsertTemplate from "@effect-mysql/protocol/value/InsertTemplate"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import type { BatchOptions, BatchResult, Params } from "../MysqlConnection.ts"
+import type { BatchOptions, BatchResult } from "../MysqlConnection.ts"
 import type * as MysqlError from "../MysqlError.ts"
 import type { Message, Rows, Way } from "./batchWays.ts"
 import * as ways from "./batchWays.ts"
@@ -57,7 +57,7 @@ export class Batch {
     this.returning = /\breturning\b/i.test(statement.sql)
   }
 
-  run(rows: Iterable<Params>): Effect.Effect<BatchResult, MysqlError.MysqlError> {
+  run(rows: Iterable<Rows[number]>): Effect.Effect<BatchResult, MysqlError.MysqlError> {
     return Effect.suspend(() => {
       if (!Number.isSafeInteger(this.chunkSize) || this.chunkSize < 1) {
         return Effect.fail(
@@ -67,7 +67,7 @@ export class Batch {
       const iterator = rows[Symbol.iterator]()
       let taken = this.firstRow
       const next: Effect.Effect<BatchResult, MysqlError.MysqlError> = Effect.suspend(() => {
-        const chunk: Array<Params> = []
+        const chunk: Array<Rows[number]> = []
         while (chunk.length < this.chunkSize) {
           const row = iterator.next()
           if (row.done === true) break

@@ -14,11 +14,15 @@ import type * as Public from "../MysqlConnection.ts"
 import * as MysqlError from "../MysqlError.ts"
 import { Batch } from "./Batch.ts"
 import * as Core from "./Core.ts"
+import { call } from "./call.ts"
 import type { Canceller } from "./canceller.ts"
 import type { Owner } from "./Entry.ts"
-import { collectAll, collectFirst, Execution, type Finish } from "./Execution.ts"
+import { Execution, first } from "./Execution.ts"
 import * as failures from "./failures.ts"
 import * as login from "./login.ts"
+import { byName } from "./named.ts"
+import * as Reading from "./Reading.ts"
+import { collectFirst, type Finish, type Manner } from "./Request.ts"
 import * as results from "./results.ts"
 import * as sessionControl from "./sessionControl.ts"
 import { Statement } from "./statements.ts"
@@ -65,39 +69,59 @@ export class Connection implements Public.ReservedConnection {
 
   query<A = Public.Row>(
     sql: string,
-    params: Public.Params = [],
-    options?: Public.QueryOptions
+    params: Public.Params = none,
+    options?: Public.QueryOptions<A>
   ): Effect.Effect<Public.QueryResult<A>, MysqlError.MysqlError> {
-    const { core, execution } = this
-    return execution.bounded(
+    return this.execution.bounded(
       options,
-      Effect.suspend(() => execution.run(core.statements.get(sql), params, options, collectFirst<A>))
+      Effect.suspend(() => this.run(sql, params, options, collectFirst, first<A>))
     )
   }
 
   stream<A = Public.Row>(
     sql: string,
-    params: Public.Params = [],
-    options?: Public.QueryOptions
+    params: Public.Params = none,
+    options?: Public.QueryOptions<A>
   ): Stream.Stream<A, MysqlError.MysqlError> {
-    return this.execution.stream(() => this.core.statements.get(sql), params, options, false)
+    return Reading.rows(this.core, (manner, finish) => this.run(sql, params, options, manner, finish))
   }
 
-  script<A = Public.Row>(
+  results<A = Public.Row>(
     sql: string,
-    params: Public.Params = [],
-    options?: Public.QueryOptions
-  ): Effect.Effect<ReadonlyArray<Public.QueryResult<A>>, MysqlError.MysqlError> {
+    params: Public.Params = none,
+    options?: Public.QueryOptions<A>
+  ): Stream.Stream<Public.ResultSet<A>, MysqlError.MysqlError> {
+    return Reading.sets(this.core, (manner, finish) => this.run(sql, params, options, manner, finish))
+  }
+
+  call(
+    procedure: string,
+    params: ReadonlyArray<unknown> = none
+  ): Effect.Effect<Public.CallResult, MysqlError.MysqlError> {
+    return this.execution.bounded(undefined, call(this.core, this.execution, procedure, params))
+  }
+
+  private run<A>(
+    sql: string,
+    params: Public.Params,
+    options: Public.QueryOptions<unknown> | undefined,
+    manner: Manner,
+    finish: Finish<A>
+  ): Effect.Effect<A, MysqlError.MysqlError> {
     const { core, execution } = this
-    return execution.bounded(
-      options,
-      Effect.suspend(() => execution.runScript(core.statements.get(sql), params, options, collectAll<A>))
+    if (isPositional(params)) return execution.run(core.statements.get(sql), params, options, manner, finish)
+    const named = core.namedTexts.positional(sql, params, execution.sqlMode)
+    if (Result.isFailure(named)) return Effect.fail(named.failure)
+    const { names, sql: positional, values } = named.success
+    return Effect.mapError(
+      execution.run(core.statements.get(positional), values, options, manner, finish),
+      byName(names)
     )
   }
 
   batch(
     sql: string,
-    rows: Iterable<Public.Params>,
+    rows: Iterable<ReadonlyArray<unknown>>,
     options?: Public.BatchOptions
   ): Effect.Effect<Public.BatchResult, MysqlError.MysqlError> {
     const { core, execution } = this
@@ -113,7 +137,7 @@ export class Connection implements Public.ReservedConnection {
 
   loadRows<E, R>(
     sql: string,
-    rows: Stream.Stream<Public.Params, E, R>
+    rows: Stream.Stream<ReadonlyArray<unknown>, E, R>
   ): Effect.Effect<Public.Outcome, MysqlError.MysqlError | E, R> {
     return Effect.suspend(() => {
       const format = DelimitedText.formatOf(sql, this.execution.sqlMode)
@@ -133,7 +157,7 @@ export class Connection implements Public.ReservedConnection {
     const { core, execution } = this
     return Effect.suspend(() => {
       // Not from the cache: nobody else closes it.
-      const statement = new Statement(sql, true)
+      const statement = new Statement(sql, core.exchange.database, true)
       const prepared = Effect.acquireRelease(
         execution.prepareStatement(statement),
         () => Effect.sync(() => core.statements.discard(statement)),
@@ -144,13 +168,17 @@ export class Connection implements Public.ReservedConnection {
         (): Public.PreparedStatement => ({
           parameterCount: statement.prepared!.parameterCount,
           fields: results.fieldsOf(statement.prepared!.columns),
-          query: <A = Public.Row>(params: Public.Params = [], options?: Public.QueryOptions) =>
+          query: <A = Public.Row>(params: ReadonlyArray<unknown> = none, options?: Public.QueryOptions<A>) =>
             execution.bounded(
               options,
-              Effect.suspend(() => execution.runPrepared(statement, params, execution.rows(options), collectFirst<A>))
+              Effect.suspend(() =>
+                execution.runPrepared(statement, params, execution.rows(options), collectFirst, first<A>)
+              )
             ),
-          stream: <A = Public.Row>(params: Public.Params = [], options?: Public.QueryOptions) =>
-            execution.stream<A>(() => statement, params, options, true)
+          stream: <A = Public.Row>(params: ReadonlyArray<unknown> = none, options?: Public.QueryOptions<A>) =>
+            Reading.rows<A>(core, (manner, finish) =>
+              execution.runPrepared(statement, params, execution.rows(options), manner, finish)
+            )
         })
       )
     })
@@ -285,5 +313,9 @@ export class Connection implements Public.ReservedConnection {
     return Effect.suspend(() => this.execution.runText(this.core.statements.get(sql), [], this.core.rows.array, done))
   }
 }
+
+const isPositional = (params: Public.Params): params is ReadonlyArray<unknown> => Array.isArray(params)
+
+const none: ReadonlyArray<unknown> = []
 
 const done: Finish<void> = () => Effect.void

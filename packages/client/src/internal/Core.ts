@@ -14,7 +14,9 @@ import type { Info } from "../MysqlConnection.ts"
 import { ConnectionLost, type MysqlError, make } from "../MysqlError.ts"
 import type { Canceller } from "./canceller.ts"
 import { Exchange } from "./Exchange.ts"
+import { LastPrepared } from "./lastPrepared.ts"
 import * as login from "./login.ts"
+import { NamedTexts } from "./named.ts"
 import { StatementCache } from "./statements.ts"
 import { addressOf } from "./target.ts"
 
@@ -28,6 +30,8 @@ export interface Core {
   session: login.Session
   readonly exchange: Exchange
   readonly statements: StatementCache
+  readonly lastPrepared: LastPrepared
+  readonly namedTexts: NamedTexts
   info: Info
   /** How rows come out where a statement does not say otherwise: made once, since decoders are kept with them. */
   readonly rows: { readonly object: ReplyOptions["rows"]; readonly array: ReplyOptions["rows"] }
@@ -63,11 +67,14 @@ export const open = (config: Resolved, canceller: Canceller): Effect.Effect<Core
         runFork,
         onLost: () => runFork(Scope.close(scope, Exit.void))
       })
+      const close = (statementId: number) => exchange.ride(Command.closeStatement(statementId))
       const core: Core = {
         config,
         session,
         exchange,
-        statements: new StatementCache(config.statementCacheSize, (id) => exchange.ride(Command.closeStatement(id))),
+        statements: new StatementCache(config.statementCacheSize, () => exchange.database, close),
+        lastPrepared: new LastPrepared(close),
+        namedTexts: new NamedTexts(config.statementCacheSize),
         info: describe(config, session),
         rows: {
           object: { shape: "object", decoding: config.decoding, offsetMinutes: config.offsetMinutes },

@@ -15,6 +15,8 @@ export interface EntryOptions {
   readonly reply: Reply
   /** All replies, where there are more than that one. */
   readonly replies?: Array<Reply> | undefined
+  /** The one of `replies` that says nothing about the statement, whatever it is. */
+  readonly trailer?: Reply | undefined
   readonly frames?: number | undefined
   /** Payload of the longest packet, where there are several commands. */
   readonly packetBytes?: number | undefined
@@ -36,6 +38,7 @@ export class Entry {
   readonly replies: Array<Reply>
   /** The one of `replies` that matters to whoever sent it. */
   readonly reply: Reply
+  readonly trailer: Reply | undefined
   /** Frames of the command that `reply` answers: its sequence numbers go on from there. */
   readonly frames: number
   /** Payload of its longest packet: the server takes no more than it has said. */
@@ -67,6 +70,7 @@ export class Entry {
     this.bytes = options.bytes
     this.replies = options.replies ?? [options.reply]
     this.reply = options.reply
+    this.trailer = options.trailer
     this.frames = options.frames ?? Packet.frameCountOf(options.bytes)
     this.packetBytes = options.packetBytes ?? options.bytes.length - 4 * this.frames
     this.owner = options.owner
@@ -101,13 +105,20 @@ const lost = (phase: MysqlError.ConnectionLost["phase"], reason: MysqlError.Reas
     )
   )
 
-/** Why the entry failed, if it did. What the server has said about it goes before a loss that came later. */
-export const failureOf = (entry: Entry): MysqlError.MysqlError | undefined => {
+/**
+ * Why the entry failed, if it did. What the server has said about it goes before a loss that came later. `server`: rows
+ * that cannot be decoded are no failure.
+ */
+export const failureOf = (
+  entry: Entry,
+  of: "everything" | "server" = "everything"
+): MysqlError.MysqlError | undefined => {
   if (entry.refusedFile !== undefined) return refused(entry, entry.refusedFile)
   for (let index = 0; index < entry.at; index++) {
     const reply = entry.replies[index]!
+    if (reply === entry.trailer) continue
     if (reply.err !== undefined) return failures.server(reply.err, entry.sql, reply.product)
-    if (reply.decodeError !== undefined) return failures.decode(reply.decodeError)
+    if (reply.decodeError !== undefined && of === "everything") return failures.decode(reply.decodeError)
   }
   return entry.failure
 }

@@ -159,15 +159,31 @@ export class Exchange {
     )
   }
 
-  /** For a stream: ends when the command was sent and it is its turn to read. `advance` and `abandon` do the rest. */
-  open(entry: Entry): Effect.Effect<void> {
+  /**
+   * For rows that are read as they come: sends a command, and `next` runs when the reply has begun. A refusal is read to
+   * its end before. `advance` and `abandon` do the rest.
+   */
+  open<A>(
+    entry: Entry,
+    next: (entry: Entry) => Effect.Effect<A, MysqlError.MysqlError>
+  ): Effect.Effect<A, MysqlError.MysqlError> {
+    const opened = Effect.suspend(() => {
+      this.admit(entry)
+      return this.turn === entry || entry.state === "done" ? Effect.void : this.awaitTurn(entry)
+    })
     return Effect.onInterrupt(
-      Effect.suspend(() => {
-        this.admit(entry)
-        return this.turn === entry || entry.state === "done" ? Effect.void : this.awaitTurn(entry)
-      }),
+      Effect.flatMap(opened, () => this.whenBegun(entry, next)),
       () => this.abandon(entry)
     )
+  }
+
+  private whenBegun<A>(
+    entry: Entry,
+    next: (entry: Entry) => Effect.Effect<A, MysqlError.MysqlError>
+  ): Effect.Effect<A, MysqlError.MysqlError> {
+    return entry.state === "done" || (entry.reply.started && entry.reply.err === undefined)
+      ? next(entry)
+      : Effect.flatMap(this.pullOnce, () => this.whenBegun(entry, next))
   }
 
   /** For a stream: one pull from the socket. */
@@ -489,7 +505,7 @@ export class Exchange {
         break
       }
       this.note(reply)
-      if (++entry.at === entry.replies.length) this.probe(entry, reply)
+      if (++entry.at === entry.replies.length) this.probe(entry)
       if (entry.at < entry.replies.length) continue
       this.inFlight.shift()
       this.inFlightBytes -= entry.bytes.length
@@ -558,8 +574,9 @@ export class Exchange {
   }
 
   /** After an ERR in a transaction only the server knows whether it lives, and errors carry no status: a ping asks. */
-  private probe(entry: Entry, reply: Reply): void {
-    if (reply.err === undefined || !this.inTransaction) return
+  private probe(entry: Entry): void {
+    if (!this.inTransaction || entry.replies.every((reply) => reply.err === undefined || reply === entry.trailer))
+      return
     // The reply to what was written behind it will tell as well.
     if (this.inFlight[1]?.state === "sent") return
     if (this.stopping) {

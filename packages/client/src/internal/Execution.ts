@@ -1,28 +1,36 @@
 /**
- * How a statement runs: as text or prepared, collected or streamed, on top of the exchange.
+ * How a statement runs on top of the exchange: as text or prepared, and what is done where the server cannot prepare it
+ * or has forgotten it. Nothing runs twice: only what has certainly not run is tried again.
  */
 import * as Command from "@effect-mysql/protocol/command/Command"
 import * as Execute from "@effect-mysql/protocol/command/Execute"
+import * as Packet from "@effect-mysql/protocol/framing/Packet"
 import { type Metadata, Reply, type ReplyOptions } from "@effect-mysql/protocol/reply/Reply"
 import { ServerStatus } from "@effect-mysql/protocol/ServerStatus"
 import * as Literal from "@effect-mysql/protocol/value/Literal"
 import type { SqlMode } from "@effect-mysql/protocol/value/Placeholders"
-import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import * as Stream from "effect/Stream"
-import type { Outcome, Params, QueryOptions, QueryResult } from "../MysqlConnection.ts"
+import type * as Stream from "effect/Stream"
+import type { Outcome, QueryOptions, QueryResult } from "../MysqlConnection.ts"
 import * as MysqlError from "../MysqlError.ts"
 import type { Core } from "./Core.ts"
 import { type Entry, failureOf, make as makeEntry, type Owner } from "./Entry.ts"
 import * as failures from "./failures.ts"
+import { lastPreparedId, prepareNothing } from "./lastPrepared.ts"
+import { collectFirst, type Finish, type Manner, Request, type Rows, uploading } from "./Request.ts"
 import * as results from "./results.ts"
+import { custom } from "./rowShapes.ts"
 import type { Prepared, Protocol, Statement } from "./statements.ts"
 import * as upload from "./upload.ts"
 
-export type Rows = ReplyOptions["rows"]
-/** Reads a complete reply. */
-export type Finish<A> = (entry: Entry) => Effect.Effect<A, MysqlError.MysqlError>
+type Values = ReadonlyArray<unknown>
+
+/** A command of several that go in one piece. */
+interface Part {
+  readonly bytes: Buffer
+  readonly reply: Reply
+}
 
 /** The server has forgotten the statement, and nothing ran. */
 export const needReprepare: ReadonlySet<number> = new Set([1243, 1615])
@@ -42,7 +50,7 @@ export class Execution {
 
   /** With the bound of the call or of the connection. */
   bounded<A>(
-    options: QueryOptions | undefined,
+    options: QueryOptions<unknown> | undefined,
     effect: Effect.Effect<A, MysqlError.MysqlError>
   ): Effect.Effect<A, MysqlError.MysqlError> {
     const duration = options?.timeout ?? this.core.config.statementTimeout
@@ -54,11 +62,19 @@ export class Execution {
         })
   }
 
-  rows(options: QueryOptions | undefined): Rows {
-    const shape = options?.rows ?? "object"
-    return options?.decoding === undefined
-      ? this.core.rows[shape]
-      : { shape, decoding: options.decoding, offsetMinutes: this.core.config.offsetMinutes }
+  rows(options: QueryOptions<unknown> | undefined): Rows {
+    const wanted = options?.rows ?? "object"
+    const decoding = options?.decoding
+    if (typeof wanted === "string") {
+      return decoding === undefined
+        ? this.core.rows[wanted]
+        : { shape: wanted, decoding, offsetMinutes: this.core.config.offsetMinutes }
+    }
+    return {
+      ...custom(wanted),
+      decoding: decoding ?? this.core.config.decoding,
+      offsetMinutes: this.core.config.offsetMinutes
+    }
   }
 
   get sqlMode(): SqlMode {
@@ -72,49 +88,14 @@ export class Execution {
   /** Prepared where there are parameters and nothing speaks against it. */
   run<A>(
     statement: Statement,
-    params: Params,
-    options: QueryOptions | undefined,
+    params: Values,
+    options: QueryOptions<unknown> | undefined,
+    manner: Manner,
     finish: Finish<A>
   ): Effect.Effect<A, MysqlError.MysqlError> {
-    return this.goesAsText(statement, params, options)
-      ? this.runText(statement, params, this.rows(options), finish)
-      : this.runPrepared(statement, params, this.rows(options), finish)
-  }
-
-  private goesAsText(statement: Statement, params: Params, options: QueryOptions | undefined): boolean {
-    return params.length === 0 || statement.textOnly || !(options?.prepare ?? this.core.config.prepare)
-  }
-
-  /** One or several statements as text; several are allowed for this one time. */
-  runScript<A>(
-    statement: Statement,
-    params: Params,
-    options: QueryOptions | undefined,
-    finish: Finish<A>
-  ): Effect.Effect<A, MysqlError.MysqlError> {
-    const rows = this.rows(options)
-    const entry = this.textEntry(statement, params, rows, false)
-    if (Result.isFailure(entry)) return Effect.fail(entry.failure)
-    const single = this.core.config.multiStatements || !statement.templateFor(this.sqlMode).severalStatements
-    return this.core.exchange.run(
-      single ? entry.success : this.asSeveral(entry.success),
-      this.finishing(statement, "text", rows, finish)
-    )
-  }
-
-  /** Switched on, used and switched off in one piece. */
-  private asSeveral(entry: Entry): Entry {
-    const { bytes, frames, killable, owner, packetBytes, reply, sql } = entry
-    return makeEntry({
-      bytes: Buffer.concat([Command.setMultiStatements(true), bytes, Command.setMultiStatements(false)]),
-      replies: [this.plainReply(), reply, this.plainReply()],
-      reply,
-      frames,
-      packetBytes,
-      killable,
-      owner,
-      sql
-    })
+    const request = new Request(statement, params, this.rows(options), manner, finish)
+    const asText = params.length === 0 || statement.textOnly || !(options?.prepare ?? this.core.config.prepare)
+    return asText || this.isSeveral(request) ? this.text(request) : this.prepared(request)
   }
 
   /** Commands that answer OK, or rows that nobody wants, sent in one piece. */
@@ -144,7 +125,7 @@ export class Execution {
     finish: Finish<A>
   ): Effect.Effect<A, MysqlError.MysqlError> {
     return Effect.suspend(() => {
-      const replies = commands.map((command) => (isQuery(command) ? this.queryReply() : this.plainReply()))
+      const replies = commands.map((command) => this.plainReply(isQuery(command) ? "query" : "plain"))
       const entry = makeEntry({
         bytes: commands.length === 1 ? commands[0]! : Buffer.concat(commands),
         reply: replies[0]!,
@@ -157,16 +138,20 @@ export class Execution {
     })
   }
 
+  // ---- as text -----------------------------------------------------------------------------------------------------
+
   runText<A>(
     statement: Statement,
-    params: Params,
+    params: Values,
     rows: Rows,
     finish: Finish<A>
   ): Effect.Effect<A, MysqlError.MysqlError> {
-    const entry = this.textEntry(statement, params, rows, false)
-    return Result.isFailure(entry)
-      ? Effect.fail(entry.failure)
-      : this.core.exchange.run(entry.success, this.finishing(statement, "text", rows, finish))
+    return this.text(new Request(statement, params, rows, collectFirst, finish))
+  }
+
+  private text<A>(request: Request<A>): Effect.Effect<A, MysqlError.MysqlError> {
+    const entry = this.textEntry(request)
+    return Result.isFailure(entry) ? Effect.fail(entry.failure) : this.send(request, entry.success, "text")
   }
 
   /** A statement, and the file that the server may ask for: see `upload`. */
@@ -175,19 +160,15 @@ export class Execution {
     bytes: (fileName: string) => Stream.Stream<Uint8Array, E, R>
   ): Effect.Effect<Outcome, MysqlError.MysqlError | E, R> {
     return Effect.suspend(() => {
-      const statement = this.core.statements.get(sql)
-      const entry = this.textEntry(statement, [], this.core.rows.array, true, true)
+      const { rows, statements } = this.core
+      const request = new Request(statements.get(sql), [], rows.array, uploading, first)
+      const entry = this.textEntry(request)
       return Result.isFailure(entry) ? Effect.fail(entry.failure) : upload.run(this.core, entry.success, bytes)
     })
   }
 
-  private textEntry(
-    statement: Statement,
-    params: Params,
-    rows: Rows,
-    exclusive: boolean,
-    uploads: boolean = false
-  ): Result.Result<Entry, MysqlError.MysqlError> {
+  private textEntry<A>(request: Request<A>): Result.Result<Entry, MysqlError.MysqlError> {
+    const { manner, params, rows, statement } = request
     let bytes: Buffer
     if (params.length === 0 && this.core.exchange.charset === undefined) {
       bytes = statement.asCommand
@@ -202,50 +183,74 @@ export class Execution {
     }
     if (!statement.plain) this.core.touched = true
     if (statement.beginsBranch) this.core.branched = true
+    const reply = this.reply("query", rows, statement, undefined, manner)
+    const entry = {
+      bytes,
+      reply,
+      owner: this.owner,
+      exclusive: manner.exclusive || statement.mayUpload,
+      uploads: manner.uploads,
+      killable: statement.killable,
+      sql: statement.sql,
+      settled: manner.exclusive ? () => learn(statement, rows, reply.firstMetadata) : undefined
+    }
+    const one = makeEntry(entry)
+    if (!this.isSeveral(request)) return Result.succeed(one)
     return Result.succeed(
       makeEntry({
-        bytes,
-        reply: this.reply("query", statement, rows),
-        owner: this.owner,
-        exclusive: exclusive || statement.mayUpload,
-        uploads,
-        killable: statement.killable,
-        sql: statement.sql
+        ...entry,
+        // Allowed, used and forbidden again in one piece.
+        bytes: Buffer.concat([Command.setMultiStatements(true), bytes, Command.setMultiStatements(false)]),
+        replies: [this.plainReply(), reply, this.plainReply()],
+        frames: one.frames,
+        packetBytes: one.packetBytes
       })
     )
   }
 
-  /** Prepares the statement first where that has not been done, or where the server has forgotten it. */
+  private isSeveral<A>({ manner, statement }: Request<A>): boolean {
+    return manner.several && !this.core.config.multiStatements && statement.templateFor(this.sqlMode).severalStatements
+  }
+
+  // ---- prepared ----------------------------------------------------------------------------------------------------
+
   runPrepared<A>(
     statement: Statement,
-    params: Params,
+    params: Values,
     rows: Rows,
+    manner: Manner,
     finish: Finish<A>
   ): Effect.Effect<A, MysqlError.MysqlError> {
+    return this.prepared(new Request(statement, params, rows, manner, finish))
+  }
+
+  /** Prepares the statement first where that has not been done, or where the server has forgotten it. */
+  private prepared<A>(request: Request<A>): Effect.Effect<A, MysqlError.MysqlError> {
+    const { params, statement } = request
     const prepared = this.usable(statement, params)
     if (prepared === undefined) {
-      return this.afterPrepare(statement, params, {
-        onSuccess: () => this.runPrepared(statement, params, rows, finish),
-        onFailure: (error) => this.asTextAfter(error, statement, params, rows, finish)
-      })
+      const onFailure = (error: MysqlError.MysqlError) =>
+        this.recoverable(error, statement) ? this.text(request) : Effect.fail(error)
+      return this.mayFly(statement)
+        ? this.prepareAndExecute(request, onFailure)
+        : this.afterPrepare(request, { onSuccess: () => this.prepared(request), onFailure })
     }
-    const entry = this.executeEntry(statement, params, rows, false)
-    if (Result.isFailure(entry)) return Effect.fail(entry.failure)
-    const finishing = this.finishing(statement, "binary", rows, finish)
-    return this.core.exchange.run(entry.success, (completed) => {
-      const { err } = completed.reply
-      if (err === undefined || !needReprepare.has(err.errno)) return finishing(completed)
-      // Nothing ran. Another execution may have prepared it again already.
-      if (statement.prepared === prepared) statement.prepared = undefined
-      return this.rerun(statement, params, rows, finish)
-    })
+    const entry = this.executeEntry(request)
+    return Result.isFailure(entry)
+      ? Effect.fail(entry.failure)
+      : this.send(request, entry.success, "binary", (reply) => {
+          if (!hasForgotten(reply)) return undefined
+          // Another execution may have prepared it again already.
+          if (statement.prepared === prepared) statement.prepared = undefined
+          return this.rerun(request)
+        })
   }
 
   /**
    * The prepared statement, unless the server would take these values, or those of an execution that this one overtakes,
    * for something else.
    */
-  usable(statement: Statement, params: Params): Prepared | undefined {
+  usable(statement: Statement, params: Values): Prepared | undefined {
     const { prepared } = statement
     if (prepared === undefined) return undefined
     const bends = this.core.info.product === "mysql" && Execute.wouldConvert(prepared.lastTypes, params)
@@ -257,20 +262,13 @@ export class Execution {
   }
 
   /** Once more, and this time whatever the server says is the result. */
-  private rerun<A>(
-    statement: Statement,
-    params: Params,
-    rows: Rows,
-    finish: Finish<A>
-  ): Effect.Effect<A, MysqlError.MysqlError> {
+  private rerun<A>(request: Request<A>): Effect.Effect<A, MysqlError.MysqlError> {
     const execute = (): Effect.Effect<A, MysqlError.MysqlError> => {
-      const entry = this.executeEntry(statement, params, rows, false)
-      return Result.isFailure(entry)
-        ? Effect.fail(entry.failure)
-        : this.core.exchange.run(entry.success, this.finishing(statement, "binary", rows, finish))
+      const entry = this.executeEntry(request)
+      return Result.isFailure(entry) ? Effect.fail(entry.failure) : this.send(request, entry.success, "binary")
     }
-    return this.usable(statement, params) === undefined
-      ? this.afterPrepare(statement, params, { onSuccess: execute, onFailure: Effect.fail })
+    return this.usable(request.statement, request.params) === undefined
+      ? this.afterPrepare(request, { onSuccess: execute, onFailure: Effect.fail })
       : execute()
   }
 
@@ -279,54 +277,36 @@ export class Execution {
    * mistake of the caller costs no round trip.
    */
   private afterPrepare<A>(
-    statement: Statement,
-    params: Params,
+    request: Request<A>,
     next: {
       readonly onSuccess: () => Effect.Effect<A, MysqlError.MysqlError>
       readonly onFailure: (error: MysqlError.MysqlError) => Effect.Effect<A, MysqlError.MysqlError>
     }
   ): Effect.Effect<A, MysqlError.MysqlError> {
+    const { params, statement } = request
     const fault = this.faultOf(statement, params)
     if (fault !== undefined) return Effect.fail(fault)
-    const { statements } = this.core
     return Effect.acquireUseRelease(
       Effect.sync(() => statement.holds++),
       () => Effect.matchEffect(this.prepareStatement(statement), next),
-      () =>
-        Effect.sync(() => {
-          statement.holds--
-          statements.used(statement)
-        })
+      () => Effect.sync(() => this.release(statement))
     )
   }
 
-  private faultOf(statement: Statement, params: Params): MysqlError.MysqlError | undefined {
+  private release(statement: Statement): void {
+    statement.holds--
+    this.core.statements.used(statement)
+  }
+
+  private faultOf(statement: Statement, params: Values): MysqlError.MysqlError | undefined {
     const placeholders = statement.templateFor(this.sqlMode).parts.length - 1
     const arity = Literal.checkArity(placeholders, params.length)
     if (arity !== undefined) return failures.parameter(arity)
-    const { offsetMinutes } = this.core.config
-    const { charset } = this.core.exchange
-    const encoded = Execute.encode({
-      statementId: 0,
-      parameters: params,
-      boundTypes: undefined,
-      offsetMinutes,
-      charset
-    })
+    const encoded = this.encode(0, params, undefined, false)
     return Result.isFailure(encoded) ? failures.parameter(encoded.failure) : undefined
   }
 
   /** Some statements cannot be prepared, and a server has room for so many: then nothing has run, and text does it. */
-  private asTextAfter<A>(
-    error: MysqlError.MysqlError,
-    statement: Statement,
-    params: Params,
-    rows: Rows,
-    finish: Finish<A>
-  ): Effect.Effect<A, MysqlError.MysqlError> {
-    return this.recoverable(error, statement) ? this.runText(statement, params, rows, finish) : Effect.fail(error)
-  }
-
   recoverable(error: MysqlError.MysqlError, statement: Statement): boolean {
     const { reason } = error
     if (reason._tag !== "ServerError") return false
@@ -336,41 +316,28 @@ export class Execution {
     return true
   }
 
-  private executeEntry(
-    statement: Statement,
-    params: Params,
-    rows: Rows,
-    exclusive: boolean
-  ): Result.Result<Entry, MysqlError.MysqlError> {
+  private executeEntry<A>(request: Request<A>): Result.Result<Entry, MysqlError.MysqlError> {
+    const { manner, params, rows, statement } = request
     const prepared = statement.prepared!
     const arity = Literal.checkArity(prepared.parameterCount, params.length)
     if (arity !== undefined) return Result.fail(failures.parameter(arity))
-    const encoded = Execute.encode({
-      statementId: prepared.id,
-      parameters: params,
-      boundTypes: prepared.pending === 0 ? prepared.boundTypes : undefined,
-      offsetMinutes: this.core.config.offsetMinutes,
-      charset: this.core.exchange.charset
-    })
+    const known = prepared.pending === 0 ? prepared.boundTypes : undefined
+    const encoded = this.encode(prepared.id, params, known, manner.cursor)
     if (Result.isFailure(encoded)) return Result.fail(failures.parameter(encoded.failure))
     const { boundTypes, bytes } = encoded.success
-    const reply = this.reply("execute", statement, rows)
+    const reply = this.reply("execute", rows, statement, prepared, manner)
     if (!statement.plain) this.core.touched = true
     const entry = makeEntry({
       bytes,
       reply,
       owner: this.owner,
-      exclusive: exclusive || statement.mayUpload,
+      exclusive: manner.exclusive || statement.mayUpload,
       killable: statement.killable,
       sql: statement.sql,
       settled: (replied) => {
         prepared.pending--
         if (prepared.untyped === entry) prepared.untyped = undefined
-        prepared.boundTypes = replied && reply.err === undefined ? boundTypes : undefined
-        // Also of a reply that nobody waits for: the server may not send the same columns again.
-        if (reply.definitions !== undefined) prepared.columns = reply.definitions
-        const metadata = reply.results[0]?.metadata ?? reply.metadata
-        if (metadata !== undefined) learn(statement, "binary", rows, metadata)
+        this.executed(request, prepared, reply, replied ? boundTypes : undefined)
         if (prepared.pending === 0) this.core.statements.used(statement, prepared)
       }
     })
@@ -380,29 +347,85 @@ export class Execution {
     return Result.succeed(entry)
   }
 
+  private encode(
+    statementId: number,
+    parameters: Values,
+    boundTypes: Execute.BoundTypes | undefined,
+    cursor: boolean
+  ): ReturnType<typeof Execute.encode> {
+    const { offsetMinutes } = this.core.config
+    const { charset } = this.core.exchange
+    return Execute.encode({ statementId, parameters, boundTypes, offsetMinutes, charset, cursor })
+  }
+
+  /** What an execution has told, also one that nobody waited for: the server may not send the same columns again. */
+  private executed<A>(
+    { rows, statement }: Request<A>,
+    prepared: Prepared,
+    reply: Reply,
+    boundTypes: Execute.BoundTypes | undefined
+  ): void {
+    prepared.boundTypes = reply.err === undefined ? boundTypes : undefined
+    if (reply.definitions !== undefined) prepared.columns = reply.definitions
+    learn(statement, rows, reply.setCount === 0 ? reply.metadata : reply.firstMetadata, prepared)
+  }
+
+  // ---- preparing ---------------------------------------------------------------------------------------------------
+
   prepareStatement(statement: Statement): Effect.Effect<void, MysqlError.MysqlError> {
-    const text = this.inCharset(statement.sql)
-    if (Result.isFailure(text)) return Effect.fail(text.failure)
-    const reply = this.reply("prepare", undefined, this.core.rows.array)
-    const entry: Entry = makeEntry({
-      bytes: Command.prepare(text.success),
-      reply,
-      owner: this.owner,
-      sql: statement.sql,
-      settled: () => this.adopt(statement, reply, entry.abandoned)
+    return Effect.suspend(() => {
+      const { exchange, info, lastPrepared } = this.core
+      const text = this.inCharset(statement.sql)
+      if (Result.isFailure(text)) return Effect.fail(text.failure)
+      const bytes = Command.prepare(text.success)
+      const reply = this.plainReply("prepare")
+      const nothing = info.product === "mariadb" ? this.plainReply("prepare") : undefined
+      const detour = this.detour(statement)
+      const parts = [
+        ...(detour === undefined ? [] : [detour.there]),
+        { bytes, reply },
+        ...(nothing === undefined ? [] : [{ bytes: prepareNothing, reply: nothing }]),
+        ...(detour === undefined ? [] : [detour.back])
+      ]
+      const entry: Entry = makeEntry({
+        bytes: parts.length === 1 ? bytes : Buffer.concat(parts.map((part) => part.bytes)),
+        reply,
+        replies: parts.map((part) => part.reply),
+        trailer: nothing,
+        frames: Packet.frameCountOf(bytes),
+        packetBytes: payloadBytes(bytes),
+        owner: this.owner,
+        sql: statement.sql,
+        settled: (replied) => {
+          lastPrepared.end(replied ? nothing : undefined)
+          this.adopt(statement, reply, entry.abandoned || detour?.there.reply.err !== undefined)
+        }
+      })
+      lastPrepared.begin()
+      return exchange.run(entry, succeeded)
     })
-    return this.core.exchange.run(entry, succeeded)
+  }
+
+  /** The names of a statement mean what they meant when it was prepared first, whatever the current database is now. */
+  private detour({ database }: Statement): { readonly there: Part; readonly back: Part } | undefined {
+    const current = this.core.exchange.database
+    return database === undefined || current === undefined || database === current
+      ? undefined
+      : {
+          there: { bytes: Command.initDatabase(database), reply: this.plainReply() },
+          back: { bytes: Command.initDatabase(current), reply: this.plainReply() }
+        }
   }
 
   /** Keeps what the server has prepared, or frees it where nobody would. */
-  private adopt(statement: Statement, reply: Reply, abandoned: boolean): void {
-    if (!reply.done || reply.prepared === undefined || reply.err !== undefined) return
+  private adopt(statement: Statement, reply: Reply, unwanted: boolean): Prepared | undefined {
+    if (!reply.done || reply.prepared === undefined || reply.err !== undefined) return undefined
     const { parameterCount, statementId } = reply.prepared
     const { exchange, statements } = this.core
     // Two fibers may have prepared the same text at once: the first one is kept.
-    if (statement.prepared !== undefined || (abandoned && !statements.has(statement))) {
+    if (statement.prepared !== undefined || (unwanted && !statements.has(statement))) {
       exchange.ride(Command.closeStatement(statementId))
-      return
+      return undefined
     }
     statement.forgetColumns("binary")
     statement.prepared = {
@@ -415,10 +438,105 @@ export class Execution {
       untyped: undefined,
       retired: false
     }
+    return statement.prepared
   }
 
-  private reply(command: ReplyOptions["command"], statement: Statement | undefined, rows: Rows): Reply {
-    return new Reply(new ReplyTo(command, this.core.session.capabilities, rows, statement))
+  // ---- both in one flight ------------------------------------------------------------------------------------------
+
+  private mayFly(statement: Statement): boolean {
+    const { exchange, info, lastPrepared } = this.core
+    const here = statement.database === exchange.database
+    return info.product === "mariadb" && here && lastPrepared.none && statement.placeholdersAreCertain
+  }
+
+  /** MariaDB executes what it has just prepared without being told the id: one round trip for both. */
+  private prepareAndExecute<A>(
+    request: Request<A>,
+    onPrepareFailure: (error: MysqlError.MysqlError) => Effect.Effect<A, MysqlError.MysqlError>
+  ): Effect.Effect<A, MysqlError.MysqlError> {
+    const { manner, params, rows, statement } = request
+    const { lastPrepared } = this.core
+    const arity = Literal.checkArity(statement.templateFor(this.sqlMode).parts.length - 1, params.length)
+    if (arity !== undefined) return Effect.fail(failures.parameter(arity))
+    const text = this.inCharset(statement.sql)
+    if (Result.isFailure(text)) return Effect.fail(text.failure)
+    const encoded = this.encode(lastPreparedId, params, undefined, manner.cursor)
+    if (Result.isFailure(encoded)) return Effect.fail(failures.parameter(encoded.failure))
+    const { boundTypes, bytes } = encoded.success
+    const prepare = this.plainReply("prepare")
+    const { capabilities } = this.core.session
+    const reply = new Reply({
+      command: "execute",
+      capabilities,
+      rows,
+      maxSets: manner.maxSets,
+      localInfile: true,
+      // The server does not send them twice.
+      get columns() {
+        return prepare.definitions
+      }
+    })
+    const nothing = this.plainReply("prepare")
+    if (!statement.plain) this.core.touched = true
+    const prepareBytes = Command.prepare(text.success)
+    const entry: Entry = makeEntry({
+      bytes: Buffer.concat([prepareBytes, bytes, prepareNothing]),
+      packetBytes: Math.max(payloadBytes(prepareBytes), payloadBytes(bytes)),
+      reply,
+      replies: [prepare, reply, nothing],
+      trailer: nothing,
+      frames: Packet.frameCountOf(bytes),
+      owner: this.owner,
+      exclusive: manner.exclusive || statement.mayUpload,
+      killable: statement.killable,
+      sql: statement.sql,
+      settled: (replied) => {
+        lastPrepared.end(replied ? nothing : undefined)
+        const prepared = this.adopt(statement, prepare, entry.abandoned)
+        if (prepared !== undefined) {
+          prepared.lastTypes = boundTypes
+          this.executed(request, prepared, reply, replied ? boundTypes : undefined)
+        }
+        this.release(statement)
+      }
+    })
+    lastPrepared.begin()
+    statement.holds++
+    return this.send(request, entry, "binary", () => {
+      if (prepare.err !== undefined)
+        return onPrepareFailure(failures.server(prepare.err, statement.sql, prepare.product))
+      return hasForgotten(reply) ? this.rerun(request) : undefined
+    })
+  }
+
+  // ---- replies -----------------------------------------------------------------------------------------------------
+
+  /** `again` looks at the reply first: where it proves that nothing ran, it does something else instead. */
+  private send<A>(
+    request: Request<A>,
+    entry: Entry,
+    protocol: Protocol,
+    again?: (reply: Reply) => Effect.Effect<A, MysqlError.MysqlError> | undefined
+  ): Effect.Effect<A, MysqlError.MysqlError> {
+    const { finish, manner, rows, statement } = request
+    return manner.send(this.core.exchange, entry, (replied) => {
+      const { reply } = replied
+      if (protocol === "text") learn(statement, rows, reply.firstMetadata)
+      const instead = again?.(reply)
+      if (instead !== undefined) return instead
+      const error = manner.readsErrors ? undefined : failureOf(replied)
+      return error === undefined ? finish(replied) : Effect.fail(error)
+    })
+  }
+
+  private reply(
+    command: ReplyOptions["command"],
+    rows: Rows,
+    statement?: Statement,
+    prepared?: Prepared,
+    manner: Manner = collectFirst
+  ): Reply {
+    return new Reply(new ReplyTo(command, this.core.session.capabilities, rows, statement, prepared, manner.maxSets))
   }
 
   /** A text as it is sent: as it is where the session is in UTF-8. */
@@ -429,99 +547,8 @@ export class Execution {
     return bytes === undefined ? Result.fail(failures.unfit(charset)) : Result.succeed(bytes)
   }
 
-  private queryReply(): Reply {
-    return this.reply("query", undefined, this.core.rows.array)
-  }
-
-  private plainReply(): Reply {
-    return this.reply("plain", undefined, this.core.rows.array)
-  }
-
-  private finishing<A>(statement: Statement, protocol: Protocol, rows: Rows, finish: Finish<A>): Finish<A> {
-    return (entry) => {
-      const metadata = entry.reply.results[0]?.metadata
-      if (metadata !== undefined && protocol === "text") learn(statement, protocol, rows, metadata)
-      const error = failureOf(entry)
-      return error === undefined ? finish(entry) : Effect.fail(error)
-    }
-  }
-
-  // ---- streams -----------------------------------------------------------------------------------------------------
-
-  stream<A>(
-    find: () => Statement,
-    params: Params,
-    options: QueryOptions | undefined,
-    pinned: boolean = false
-  ): Stream.Stream<A, MysqlError.MysqlError> {
-    return Stream.scoped(
-      Stream.fromPull(
-        Effect.gen({ self: this }, function* () {
-          const { exchange } = this.core
-          const statement = find()
-          const rows = this.rows(options)
-          let entry: Entry | undefined
-          yield* Effect.addFinalizer(() => (entry === undefined ? Effect.void : exchange.abandon(entry)))
-          const begin = Effect.flatMap(
-            Effect.suspend(() => this.streamEntry(statement, params, rows, options, pinned)),
-            (made) => {
-              entry = made
-              return exchange.open(made)
-            }
-          )
-          yield* begin
-          let first = true
-          let ended = false
-          const pull: Effect.Effect<readonly [A, ...Array<A>], MysqlError.MysqlError | Cause.Done<void>> =
-            Effect.suspend(() => {
-              const current = entry!
-              const { reply } = current
-              const [set] = reply.results
-              if (set === undefined) {
-                if (reply.rows.length > 0) return Effect.succeed(reply.takeRows() as [A, ...Array<A>])
-              } else if (!ended) {
-                ended = true
-                // Of several results the first is returned.
-                reply.discarding = true
-                if (set.rows.length > 0) return Effect.succeed(set.rows as unknown as [A, ...Array<A>])
-              }
-              if (first && reply.err !== undefined && needReprepare.has(reply.err.errno)) {
-                first = false
-                statement.prepared = undefined
-                return Effect.flatMap(begin, () => pull)
-              }
-              const error = failureOf(current) ?? (reply.decodeError && failures.decode(reply.decodeError))
-              if (error !== undefined) return Effect.fail(error)
-              if (current.state === "done") {
-                if (set?.metadata !== undefined && !isExecute(current)) learn(statement, "text", rows, set.metadata)
-                return Cause.done()
-              }
-              return Effect.flatMap(exchange.advance(current), () => pull)
-            })
-          return pull
-        })
-      )
-    )
-  }
-
-  private streamEntry(
-    statement: Statement,
-    params: Params,
-    rows: Rows,
-    options: QueryOptions | undefined,
-    pinned: boolean
-  ): Effect.Effect<Entry, MysqlError.MysqlError> {
-    if (!pinned && this.goesAsText(statement, params, options))
-      return Effect.fromResult(this.textEntry(statement, params, rows, true))
-    const execute = () => Effect.fromResult(this.executeEntry(statement, params, rows, true))
-    if (this.usable(statement, params) !== undefined) return execute()
-    return this.afterPrepare(statement, params, {
-      onSuccess: execute,
-      onFailure: (error) =>
-        this.recoverable(error, statement)
-          ? Effect.fromResult(this.textEntry(statement, params, rows, true))
-          : Effect.fail(error)
-    })
+  private plainReply(command: "plain" | "query" | "prepare" = "plain"): Reply {
+    return this.reply(command, this.core.rows.array)
   }
 }
 
@@ -530,37 +557,52 @@ class ReplyTo implements ReplyOptions {
   readonly command: ReplyOptions["command"]
   readonly capabilities: ReplyOptions["capabilities"]
   readonly rows: Rows
+  readonly maxSets: number
   /** What is done about it the exchange knows. */
   readonly localInfile = true
   private readonly statement: Statement | undefined
+  private readonly prepared: Prepared | undefined
 
   constructor(
     command: ReplyOptions["command"],
     capabilities: ReplyOptions["capabilities"],
     rows: Rows,
-    statement: Statement | undefined
+    statement: Statement | undefined,
+    prepared: Prepared | undefined,
+    maxSets: number
   ) {
     this.command = command
     this.capabilities = capabilities
     this.rows = rows
+    this.maxSets = maxSets
     this.statement = statement
+    this.prepared = prepared
   }
 
   get metadata(): Metadata | undefined {
-    return this.statement?.metadata(this.command === "execute" ? "binary" : "text", this.rows)
+    return this.statement?.metadata(protocolOf(this.prepared), this.rows, this.columns)
   }
 
-  get columns(): ReplyOptions["columns"] {
-    return this.statement?.prepared?.columns
+  get columns(): Prepared["columns"] | undefined {
+    return this.prepared?.columns
   }
 }
 
+const protocolOf = (prepared: Prepared | undefined): Protocol => (prepared === undefined ? "text" : "binary")
+
+/** Before anything else: an error in the midst of several results says nothing about those that ran. */
+const hasForgotten = ({ err, setCount }: Reply): boolean =>
+  err !== undefined && setCount === 0 && needReprepare.has(err.errno)
+
 /** Remembers what the rows look like, for the next time. */
-const learn = (statement: Statement, protocol: Protocol, rows: Rows, metadata: Metadata): void => {
-  if (statement.metadata(protocol, rows) === metadata) return
+const learn = (statement: Statement, rows: Rows, metadata: Metadata | undefined, prepared?: Prepared): void => {
+  const protocol = protocolOf(prepared)
+  if (metadata === undefined || statement.metadata(protocol, rows, prepared?.columns) === metadata) return
   statement.forgetColumns(protocol)
   statement.remember(protocol, rows, metadata)
 }
+
+const payloadBytes = (sealed: Buffer): number => sealed.length - 4 * Packet.frameCountOf(sealed)
 
 const rowsOfLast = (entry: Entry): ReadonlyArray<ReadonlyArray<unknown>> =>
   (entry.replies.at(-1)!.results[0]?.rows ?? []) as ReadonlyArray<ReadonlyArray<unknown>>
@@ -568,15 +610,9 @@ const rowsOfLast = (entry: Entry): ReadonlyArray<ReadonlyArray<unknown>> =>
 /** COM_QUERY is 0x03; the first byte behind the header tells the command. */
 const isQuery = (bytes: Buffer): boolean => bytes[4] === 0x03
 
-/** COM_STMT_EXECUTE is 0x17; the first byte behind the header tells the command. */
-const isExecute = (entry: Entry): boolean => entry.bytes[4] === 0x17
-
 /** The first result. */
-export const collectFirst = <A>(entry: Entry): Effect.Effect<QueryResult<A>> =>
+export const first = <A>(entry: Entry): Effect.Effect<QueryResult<A>> =>
   Effect.succeed(results.collect<A>(entry.reply.results[0]!))
-
-export const collectAll = <A>(entry: Entry): Effect.Effect<ReadonlyArray<QueryResult<A>>> =>
-  Effect.succeed(entry.reply.results.map((set) => results.collect<A>(set)))
 
 const succeeded: Finish<void> = (entry) => {
   const error = failureOf(entry)

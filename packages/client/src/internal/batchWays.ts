@@ -13,7 +13,6 @@ import * as Literal from "@effect-mysql/protocol/value/Literal"
 import { ParameterError } from "@effect-mysql/protocol/value/Parameter"
 import type * as Placeholders from "@effect-mysql/protocol/value/Placeholders"
 import * as Result from "effect/Result"
-import type { Params } from "../MysqlConnection.ts"
 import * as MysqlError from "../MysqlError.ts"
 import type { Core } from "./Core.ts"
 import type { Execution } from "./Execution.ts"
@@ -21,7 +20,7 @@ import * as failures from "./failures.ts"
 import type { Id } from "./generatedIds.ts"
 import type { Statement } from "./statements.ts"
 
-export type Rows = ReadonlyArray<Params>
+export type Rows = ReadonlyArray<ReadonlyArray<unknown>>
 
 /** One command, and the rows that it carries. */
 export interface Message {
@@ -214,7 +213,7 @@ export const texts = (context: Context): Way => {
 const textOf = (
   { core, execution }: Context,
   template: Placeholders.Template,
-  row: Params,
+  row: Rows[number],
   number: number
 ): Result.Result<string, MysqlError.MysqlError> => {
   const { charset } = core.exchange

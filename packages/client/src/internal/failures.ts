@@ -15,7 +15,7 @@ export const protocol = (cause: ProtocolError): MysqlError.MysqlError =>
 export const decode = (cause: DecodeError): MysqlError.MysqlError =>
   MysqlError.make(new MysqlError.DecodeError({ column: cause.column, type: cause.type, problem: cause.problem, cause }))
 
-export const parameter = (cause: ParameterError): MysqlError.MysqlError =>
+export const parameter = (cause: Pick<ParameterError, "parameter" | "message">): MysqlError.MysqlError =>
   MysqlError.make(new MysqlError.ParameterError({ parameter: cause.parameter, message: cause.message, cause }))
 
 /** One of many rows, which cannot be sent; `first` is the number of the first that could be meant. */

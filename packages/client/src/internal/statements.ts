@@ -7,15 +7,14 @@ import * as Command from "@effect-mysql/protocol/command/Command"
 import type { BoundTypes } from "@effect-mysql/protocol/command/Execute"
 import type { Column } from "@effect-mysql/protocol/reply/Column"
 import type { Metadata } from "@effect-mysql/protocol/reply/Reply"
-import type { DecodingOptions } from "@effect-mysql/protocol/row/Decoding"
 import * as RowDecoder from "@effect-mysql/protocol/row/RowDecoder"
 import * as Placeholders from "@effect-mysql/protocol/value/Placeholders"
 import * as Result from "effect/Result"
 import type { Entry } from "./Entry.ts"
+import type { Rows } from "./Request.ts"
 import { beginsBranch, isKillable, isPlain, mayUpload } from "./sessionEffects.ts"
 
 export type Protocol = RowDecoder.RowOptions["protocol"]
-export type Shape = RowDecoder.RowOptions["shape"]
 
 export interface Prepared {
   readonly id: number
@@ -37,18 +36,28 @@ export interface Prepared {
 /** One way to read the rows of a statement. */
 interface Slot {
   readonly protocol: Protocol
-  readonly shape: Shape
-  readonly decoding: DecodingOptions
+  readonly rows: Rows
   metadata: Metadata
 }
+
+const readsAlike = (a: Rows, b: Rows): boolean =>
+  a.shape === b.shape && a.decoding === b.decoding && a.convert === b.convert
 
 /** A longer text is encoded anew each time rather than kept twice. */
 const keptCommandBytes = 4096
 /** So many ways to read one statement's rows are remembered. */
 const maxSlots = 4
 
+/** What hides a placeholder from some servers, or where it depends on the session what hides one. */
+const perhapsHidden = /\/\*M?!|\\/
+
+/** A longer text does not go in one flight with its execution. */
+const maxFlightBytes = 1024 * 1024
+
 export class Statement {
   readonly sql: string
+  /** The current database when it was first used: what its names mean. */
+  readonly database: string | undefined
   /** It leaves nothing behind in the session. */
   readonly plain: boolean
   readonly killable: boolean
@@ -70,13 +79,19 @@ export class Statement {
   private readonly slots: Array<Slot> = []
   private template: { readonly mode: number; readonly parsed: Placeholders.Template } | undefined = undefined
 
-  constructor(sql: string, pinned: boolean = false) {
+  constructor(sql: string, database: string | undefined, pinned: boolean = false) {
     this.sql = sql
+    this.database = database
     this.pinned = pinned
     this.plain = isPlain(sql)
     this.killable = isKillable(sql)
     this.beginsBranch = beginsBranch(sql)
     this.mayUpload = mayUpload(sql)
+  }
+
+  /** There is no doubt how many placeholders the server finds in it. */
+  get placeholdersAreCertain(): boolean {
+    return this.sql.length < maxFlightBytes && !perhapsHidden.test(this.sql)
   }
 
   get inUse(): boolean {
@@ -96,13 +111,15 @@ export class Statement {
     return this.template.parsed
   }
 
-  /** What the rows looked like last time; for a prepared statement at least what the server said when it prepared. */
-  metadata(protocol: Protocol, rows: Omit<RowDecoder.RowOptions, "protocol">): Metadata | undefined {
+  /**
+   * What the rows looked like last time. `told`: the columns of the prepared statement that is executed, which need not
+   * be the one that is executed next.
+   */
+  metadata(protocol: Protocol, rows: Rows, told: Prepared["columns"] | undefined): Metadata | undefined {
     let sameColumns: Metadata | undefined
-    const told = protocol === "binary" ? this.prepared?.columns : undefined
     for (const slot of this.slots) {
       if (slot.protocol !== protocol || (told !== undefined && slot.metadata.columns !== told)) continue
-      if (slot.shape === rows.shape && slot.decoding === rows.decoding) return slot.metadata
+      if (readsAlike(slot.rows, rows)) return slot.metadata
       sameColumns = slot.metadata
     }
     const columns = sameColumns?.columns ?? told
@@ -114,16 +131,14 @@ export class Statement {
     return metadata
   }
 
-  remember(protocol: Protocol, rows: Omit<RowDecoder.RowOptions, "protocol">, metadata: Metadata): void {
-    const known = this.slots.find(
-      (slot) => slot.protocol === protocol && slot.shape === rows.shape && slot.decoding === rows.decoding
-    )
+  remember(protocol: Protocol, rows: Rows, metadata: Metadata): void {
+    const known = this.slots.find((slot) => slot.protocol === protocol && readsAlike(slot.rows, rows))
     if (known !== undefined) {
       known.metadata = metadata
       return
     }
     if (this.slots.length === maxSlots) this.slots.shift()
-    this.slots.push({ protocol, shape: rows.shape, decoding: rows.decoding, metadata })
+    this.slots.push({ protocol, rows, metadata })
   }
 
   /** The columns may be others from now on. */
@@ -134,32 +149,45 @@ export class Statement {
   }
 }
 
-/** Statements by their text. What is in use is kept, even if there are too many of them for the moment. */
+/**
+ * Statements by their text and the database that it is read in. What is in use is kept, even if there are too many of
+ * them for the moment.
+ */
 export class StatementCache {
-  private readonly statements = new Map<string, Statement>()
+  private readonly databases = new Map<string | undefined, Map<string, Statement>>()
+  /** Those of the database that was asked for last. */
+  private current: Map<string, Statement> = new Map()
+  private database: string | undefined = undefined
+  private size = 0
   private readonly capacity: number
+  private readonly currentDatabase: () => string | undefined
   private readonly close: (id: number) => void
   private uses = 0
 
   /** `close` frees a prepared statement on the server. */
-  constructor(capacity: number, close: (id: number) => void) {
+  constructor(capacity: number, currentDatabase: () => string | undefined, close: (id: number) => void) {
     this.capacity = capacity
+    this.currentDatabase = currentDatabase
     this.close = close
+    this.databases.set(undefined, this.current)
   }
 
   get(sql: string): Statement {
-    let statement = this.statements.get(sql)
+    const database = this.currentDatabase()
+    if (database !== this.database) this.turnTo(database)
+    let statement = this.current.get(sql)
     if (statement === undefined) {
-      if (this.statements.size >= this.capacity) this.forgetOldest()
-      statement = new Statement(sql)
-      this.statements.set(sql, statement)
+      if (this.size >= this.capacity) this.forgetOldest()
+      statement = new Statement(sql, database)
+      this.current.set(sql, statement)
+      this.size++
     }
     statement.lastUse = ++this.uses
     return statement
   }
 
   has(statement: Statement): boolean {
-    return this.statements.get(statement.sql) === statement
+    return this.databases.get(statement.database)?.get(statement.sql) === statement
   }
 
   /** A use of it is over. What was only kept because it was in use can go. */
@@ -167,17 +195,17 @@ export class StatementCache {
     if (prepared?.retired === true) this.close(prepared.id)
     if (statement.inUse || statement.pinned) return
     if (!this.has(statement)) this.discard(statement)
-    while (this.statements.size > this.capacity && this.forgetOldest());
+    while (this.size > this.capacity && this.forgetOldest());
   }
 
   /** The server has freed all prepared statements. */
   forgetPrepared(): void {
-    for (const statement of this.statements.values()) statement.prepared = undefined
+    for (const statement of this.all()) statement.prepared = undefined
   }
 
   /** Frees all prepared statements, because the server has no room for more. */
   closePrepared(): void {
-    for (const statement of this.statements.values()) this.discard(statement)
+    for (const statement of this.all()) this.discard(statement)
   }
 
   /** The next execution prepares it anew; those that are pending still find it. */
@@ -189,14 +217,29 @@ export class StatementCache {
     else this.close(prepared.id)
   }
 
+  private turnTo(database: string | undefined): void {
+    if (this.current.size === 0) this.databases.delete(this.database)
+    const known = this.databases.get(database)
+    this.current = known ?? new Map()
+    if (known === undefined) this.databases.set(database, this.current)
+    this.database = database
+  }
+
+  private *all(): Generator<Statement> {
+    for (const statements of this.databases.values()) yield* statements.values()
+  }
+
   /** `false` where all are in use. */
   private forgetOldest(): boolean {
     let oldest: Statement | undefined
-    for (const statement of this.statements.values()) {
+    for (const statement of this.all()) {
       if (!statement.inUse && (oldest === undefined || statement.lastUse < oldest.lastUse)) oldest = statement
     }
     if (oldest === undefined) return false
-    this.statements.delete(oldest.sql)
+    const statements = this.databases.get(oldest.database)!
+    statements.delete(oldest.sql)
+    this.size--
+    if (statements.size === 0 && statements !== this.current) this.databases.delete(oldest.database)
     this.discard(oldest)
     return true
   }

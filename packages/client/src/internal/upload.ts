@@ -42,7 +42,13 @@ export const run = <E, R>(
     const error = failureOf(entry)
     return error === undefined ? Effect.succeed(results.collect(entry.reply.results[0]!)) : Effect.fail(error)
   })
-  return Effect.onError(Effect.andThen(exchange.open(entry), step), () => exchange.abandon(entry))
+  return Effect.onError(
+    Effect.andThen(
+      exchange.open(entry, () => Effect.void),
+      step
+    ),
+    () => exchange.abandon(entry)
+  )
 }
 
 /** The same bytes in pieces that are neither tiny nor long. */

@@ -4,6 +4,7 @@
 import * as MysqlServer from "@effect-mysql/test-utils/MysqlServer"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import type { MysqlConfig } from "../../src/MysqlConfig.ts"
 import * as MysqlConnection from "../../src/MysqlConnection.ts"
 import type { MysqlError } from "../../src/MysqlError.ts"
@@ -27,6 +28,20 @@ export const scalar = (
   params?: MysqlConnection.Params
 ): Effect.Effect<unknown, MysqlError> =>
   Effect.map(connection.query<ReadonlyArray<unknown>>(sql, params, { rows: "array" }), (result) => result.rows[0]?.[0])
+
+/** All result sets, with their rows. */
+export const collectSets = <A>(
+  sets: Stream.Stream<MysqlConnection.ResultSet<A>, MysqlError>
+): Effect.Effect<ReadonlyArray<MysqlConnection.QueryResult<A>>, MysqlError> =>
+  sets.pipe(
+    Stream.mapEffect((set) =>
+      Effect.map(Stream.runCollect(set.rows), (rows) => {
+        const { affectedRows, fields, info, insertId, warningCount } = set
+        return { affectedRows, fields, info, insertId, rows, warningCount }
+      })
+    ),
+    Stream.runCollect
+  )
 
 /** What the server runs for a connection at the moment; `undefined` when it waits for a statement. */
 export const runningOn = (

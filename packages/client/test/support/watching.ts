@@ -10,9 +10,10 @@ export interface Counts {
   readonly pulled: number
 }
 
-/** The same way to connect, over lines whose bytes are counted. */
+/** The same way to connect, over lines whose bytes are counted; `onWrite` hears of each write. */
 export const counting = <Args extends ReadonlyArray<unknown>, A, E, R>(
-  connect: (...args: Args) => Effect.Effect<A, E, R>
+  connect: (...args: Args) => Effect.Effect<A, E, R>,
+  onWrite: () => void = () => {}
 ): { readonly connect: (...args: Args) => Effect.Effect<A, E, R>; readonly counts: () => Counts } => {
   let written = 0
   let pulled = 0
@@ -36,6 +37,7 @@ export const counting = <Args extends ReadonlyArray<unknown>, A, E, R>(
                   value: (bytes: Uint8Array) =>
                     Effect.suspend(() => {
                       written += bytes.length
+                      onWrite()
                       return line.write(bytes)
                     })
                 }

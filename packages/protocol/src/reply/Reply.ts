@@ -70,12 +70,12 @@ export interface ReplyOptions {
   readonly metadata?: Metadata | undefined
   /** Its columns, where nothing is known of how their rows are read: a server may refer to them. */
   readonly columns?: ReadonlyArray<Column.Column> | undefined
-  /** `first`: of later result sets nothing is kept, however many a server sends. Default `all`. */
-  readonly sets?: "first" | "all" | undefined
   /** The server may ask for a file. Default `false`: it breaks the protocol then. */
   readonly localInfile?: boolean | undefined
   /** Hears the server's reports of how far it is, where they were agreed on. Must not throw. */
   readonly onProgress?: ((progress: Progress.Progress) => void) | undefined
+  /** So many result sets are kept; those behind them are read, however many a server sends. Default: all. */
+  readonly maxSets?: number | undefined
 }
 
 /** A payload from this size on cannot be the OK that ends the rows. */
@@ -114,8 +114,10 @@ export class Reply {
   prepared: PrepareOk.PrepareOk | undefined = undefined
   /** The server's refusal; what came before it stays. */
   err: Err.Err | undefined = undefined
-  /** The first row that could not be decoded. The reply was read on to its end. */
+  /** The first row that could not be decoded. The reply was read on to its end, without the other rows of that set. */
   decodeError: DecodeError | undefined = undefined
+  /** The same of the result set under way. */
+  setError: DecodeError | undefined = undefined
   /** The reply broke the protocol: the connection is lost. */
   failure: ProtocolError | undefined = undefined
   /**
@@ -136,8 +138,7 @@ export class Reply {
   /** Where the definitions began, while they lie in one chunk. */
   private sourceBytes: Buffer | undefined = undefined
   private sourceStart = 0
-  /** Of the result set under way. */
-  private setError: DecodeError | undefined = undefined
+  private skipping = false
 
   constructor(options: ReplyOptions) {
     this.options = options
@@ -195,12 +196,18 @@ export class Reply {
     return rows
   }
 
+  /** Steps over what is left of the result set under way. */
+  skipSet(): void {
+    this.skipping = true
+    this.takeRows()
+  }
+
   private row(bytes: Buffer, start: number, end: number): void {
     if (end === start) noPacketIsEmpty("a row")
     const first = bytes[start]
     if (first === 0xfe && this.isTerminator(end - start)) return this.terminator(bytes, start, end)
     if (first === 0xff) return this.refusal(bytes, start, end)
-    if (this.discarding || this.decodeError !== undefined || this.isExtra) return
+    if (this.discarding || this.skipping || this.setError !== undefined || this.isExtra) return
     const { decoder } = this.metadata!
     try {
       this.rows.push(decoder.decode(bytes, start, end))
@@ -218,7 +225,7 @@ export class Reply {
 
   /** One of those that are not kept. */
   private get isExtra(): boolean {
-    return this.setCount > 0 && this.options.sets === "first"
+    return this.setCount >= (this.options.maxSets ?? Number.POSITIVE_INFINITY)
   }
 
   private isTerminator(length: number): boolean {
@@ -396,6 +403,7 @@ export class Reply {
     if (!this.isExtra) this.results.push({ metadata, rows: this.takeRows(), ok, decodeError: this.setError })
     if (this.setCount++ === 0) this.firstMetadata = metadata
     this.setError = undefined
+    this.skipping = false
     this.ok = ok
     for (const change of ok.changes) {
       if (SessionTrack.outlivesTransaction(change)) this.stateChanged = true

@@ -72,10 +72,19 @@ describe("several result sets", () => {
     expect(reply.setCount).toBe(3)
   })
 
+  it("are stepped over one at a time", () => {
+    const { parser, reply } = begin(three[0]!.subarray(0, -11))
+    reply.consume(parser)
+    reply.skipSet()
+    parser.feed(Buffer.concat([three[0]!.subarray(-11), ...three.slice(1)]))
+    expect(reply.consume(parser)).toBe(true)
+    expect(reply.results.map(({ rows }) => rows)).toEqual([[], [["b"]], [["c"]]])
+  })
+
   it("behind the first leave nothing but their end where only that is wanted", () => {
     const parser = Packet.makeParser()
     parser.expect(1)
-    const reply = new Reply.Reply({ command: "query", capabilities, rows: rowOptions, sets: "first" })
+    const reply = new Reply.Reply({ command: "query", capabilities, rows: rowOptions, maxSets: 1 })
     parser.feed(Buffer.concat(three))
     expect(reply.consume(parser)).toBe(true)
     expect(reply.failure).toBeUndefined()

@@ -187,21 +187,25 @@ export class DriverConnection implements SqlConnection.Connection {
     return this.run(request, (options) => connection.query(request.sql, request.params, options[shape]), read)
   }
 
+  /** Every result of one or several statements that go as text. */
   private script(
     request: Request,
     shape: "object" | "array",
     transformRows: TransformRows
   ): Effect.Effect<ReadonlyArray<any>, SqlError> {
-    const { connection } = this
-    const rowsIn = (result: QueryResult<any>): ReadonlyArray<any> =>
-      transformRows === undefined ? result.rows : transformRows(result.rows)
+    const rowsIn = (rows: ReadonlyArray<any>): ReadonlyArray<any> =>
+      transformRows === undefined ? rows : transformRows(rows)
     return this.run(
       request,
-      (options) => connection.script<any>(request.sql, request.params, options[shape]),
-      (results) =>
-        results.length === 1
-          ? rowsIn(results[0]!)
-          : results.map((result) => (result.fields.length === 0 ? outcomeOf(result) : rowsIn(result)))
+      (options) =>
+        this.connection.results<any>(request.sql, request.params, { ...options[shape], prepare: false }).pipe(
+          Stream.mapEffect((set) => Effect.map(Stream.runCollect(set.rows), (rows) => ({ set, rows }))),
+          Stream.runCollect
+        ),
+      (sets) =>
+        sets.length === 1
+          ? rowsIn(sets[0]!.rows)
+          : sets.map(({ rows, set }) => (set.fields.length === 0 ? outcomeOf(set) : rowsIn(rows)))
     )
   }
 }

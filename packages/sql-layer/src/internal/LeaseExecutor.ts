@@ -4,7 +4,7 @@
  * A statement of `effect/sql` would run where the client it came from wants it. So its text and values are taken, and run
  * on the lease.
  */
-import type { BatchResult, Params, Row } from "@effect-mysql/client/MysqlConnection"
+import type { BatchResult, Row } from "@effect-mysql/client/MysqlConnection"
 import * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
@@ -50,27 +50,33 @@ export class LeaseExecutor implements Executor {
     return undefined
   }
 
-  execute(statement: Statement<any> | string, params?: Params): Effect.Effect<Rows.Rows, SqlError> {
+  execute(statement: Statement<any> | string, params?: ReadonlyArray<unknown>): Effect.Effect<Rows.Rows, SqlError> {
     return Effect.map(
       Effect.flatMap(this.statement("execute", statement, params), (own) => this.inLease(own.raw)),
       (result) => new ArrayRows(result as ArrayResult, this.around.transform)
     )
   }
 
-  executeMany(sql: string, rows: Iterable<Params>): Effect.Effect<BatchResult, SqlError> {
+  executeMany(sql: string, rows: Iterable<ReadonlyArray<unknown>>): Effect.Effect<BatchResult, SqlError> {
     return Effect.suspend(() => {
       const refusal = this.refusal("executeMany")
       return refusal === undefined ? this.lease.batch(sql, rows) : Effect.fail(refusal)
     })
   }
 
-  scalar(statement: Statement<any> | string, params?: Params): Effect.Effect<Option.Option<unknown>, SqlError> {
+  scalar(
+    statement: Statement<any> | string,
+    params?: ReadonlyArray<unknown>
+  ): Effect.Effect<Option.Option<unknown>, SqlError> {
     return Effect.flatMap(this.execute(statement, params), (rows) =>
       rows.returnsRows ? Effect.succeed(rows.scalar) : Effect.fail(failed(new Rows.NoRows()))
     )
   }
 
-  stream<A extends object = Row>(statement: Statement<A> | string, params?: Params): Stream.Stream<A, SqlError> {
+  stream<A extends object = Row>(
+    statement: Statement<A> | string,
+    params?: ReadonlyArray<unknown>
+  ): Stream.Stream<A, SqlError> {
     return Stream.unwrap(
       Effect.map(this.statement<A>("stream", statement, params), (own) =>
         Stream.provideService(own.stream, this.around.client.transactionService, [this.arrays, 0] as const)
@@ -81,7 +87,7 @@ export class LeaseExecutor implements Executor {
   private statement<A extends object>(
     operation: string,
     statement: Statement<A> | string,
-    params: Params | undefined
+    params: ReadonlyArray<unknown> | undefined
   ): Effect.Effect<Statement<A>, SqlError> {
     return Effect.suspend(() => {
       const refusal = this.refusal(operation)
