@@ -4,6 +4,8 @@
  * @since 0.1.0
  */
 export * as CommitMarkers from "./CommitMarkers.ts"
+export * as Coordinator from "./Coordinator.ts"
+export * as DecisionLog from "./DecisionLog.ts"
 export * as MysqlClient from "./MysqlClient.ts"
 export * as MysqlEngine from "./MysqlEngine.ts"
 /**
