@@ -250,6 +250,7 @@ const binaryLoop =
     keys: ReadonlyArray<string> | undefined
   ): Run =>
   (bytes, start, end) => {
+    if (start === end) overrun()
     if (bytes[start] !== 0) notARow(bytes[start])
     const bitmap = start + 1
     const cursor: Cursor = { position: bitmap + bitmapBytes(decoders.length) }
@@ -361,7 +362,7 @@ const generateBinary = (decoders: ReadonlyArray<ValueDecoder>, keys: ReadonlyArr
   return compile(
     decoders.map((decoder) => decoder.binary.read),
     prelude,
-    `${declarations(decoders.length)}if(b[start]!==0)notARow(b[start]);` +
+    `${declarations(decoders.length)}if(start===end)overrun();if(b[start]!==0)notARow(b[start]);` +
       `p=start+${1 + bitmapBytes(decoders.length)};if(p>end)overrun();` +
       `${cells.join("")}if(p!==end)p>end?overrun():trailing(end-p);` +
       `return ${row}`

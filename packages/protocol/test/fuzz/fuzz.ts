@@ -1,0 +1,162 @@
+/**
+ * Mutated packets and sessions through everything that reads them. Each packet is read twice, with other bytes around it:
+ * where the outcomes differ, a byte from outside the packet has had a say. Rows are read once by a loop and once by a
+ * generated function, which have to agree too.
+ */
+
+import { setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
+import * as Packet from "../../src/framing/Packet.ts"
+import * as Corpus from "./corpus.ts"
+import { mutate, Random } from "./mutate.ts"
+import * as Targets from "./targets.ts"
+
+/** What lies around a packet in the buffer. */
+interface Surroundings {
+  readonly before: Buffer
+  readonly behind: Buffer
+}
+
+/** Bytes that change whatever they get into: text, digits, lengths, flags. */
+const surroundings: readonly [Surroundings, Surroundings] = [
+  { before: Buffer.alloc(32, 0x00), behind: Buffer.alloc(64, 0x31) },
+  { before: Buffer.alloc(32, 0xff), behind: Buffer.alloc(64, 0xfe) }
+]
+
+const surrounded = (bytes: Buffer, { before, behind }: Surroundings): Buffer => Buffer.concat([before, bytes, behind])
+
+/** More than there will be: the parser waits for the rest of the frame that the bytes behind belong to. */
+const openFrame = Packet.frame(Buffer.alloc(200), 2).subarray(0, 4)
+
+const asChunk = (payload: Buffer, { before, behind }: Surroundings): Buffer =>
+  Buffer.concat([Packet.frame(before, 0), Packet.frame(payload, 1), openFrame, behind])
+
+/** The least number of packets between two looks at the memory. */
+const memoryEvery = 100_000
+
+setFlagsFromString("--expose-gc")
+const collectGarbage = runInNewContext("gc") as () => void
+
+/** Bytes that are in use once everything that can go is gone. */
+const bytesInUse = (): number => {
+  collectGarbage()
+  const { external, heapUsed } = process.memoryUsage()
+  return heapUsed + external
+}
+
+export interface Findings {
+  /** What went wrong, and with which bytes. */
+  readonly faults: Array<string>
+  /** Outcomes that were values, and outcomes that were errors. */
+  values: number
+  errors: number
+  /** The most that was kept between two looks, beyond what was in use at the beginning. */
+  grownBytes: number
+}
+
+const maxFaults = 10
+
+const watch = (count: number, work: (findings: Findings, index: number) => void): Findings => {
+  const findings: Findings = { faults: [], values: 0, errors: 0, grownBytes: 0 }
+  const before = bytesInUse()
+  for (let index = 0; index < count && findings.faults.length < maxFaults; index++) {
+    work(findings, index)
+    if (index % memoryEvery === memoryEvery - 1 || index === count - 1) {
+      findings.grownBytes = Math.max(findings.grownBytes, bytesInUse() - before)
+    }
+  }
+  return findings
+}
+
+const attempt = (what: string, bytes: Buffer, findings: Findings, outcome: () => string): void => {
+  try {
+    const text = outcome()
+    // Errors are shown as the strings that they are.
+    if (/^(?:\\?")?(?:ProtocolError|DecodeError|AuthError)/.test(text) || text.includes('"failure":"'))
+      findings.errors++
+    else findings.values++
+  } catch (error) {
+    const trace = error instanceof Error ? error.stack?.split("\n").slice(0, 4).join(" ") : String(error)
+    findings.faults.push(`${what}: ${trace}; bytes ${bytes.toString("hex").slice(0, 2000)}`)
+  }
+}
+
+const same = (first: string, second: string): string => {
+  if (first === second) return first
+  let at = 0
+  while (first[at] === second[at]) at++
+  const from = Math.max(0, at - 150)
+  throw new Error(`two readings differ: …${first.slice(from, at + 150)}… and …${second.slice(from, at + 150)}…`)
+}
+
+/** Mutated packets through the decoders of messages, the reply machine and the row decoders. */
+export const fuzzPackets = (seed: number, count: number): Findings => {
+  const random = new Random(seed)
+  const decoders = Corpus.rows.flatMap(Targets.decodersOf)
+  const packet = (): Buffer => random.pick(Corpus.packets).bytes
+
+  const fuzzRow = (findings: Findings): void => {
+    const { generated, loop, rows } = random.pick(decoders)
+    const bytes = mutate(random.pick(rows.packets), random, packet())
+    const [one, other] = surroundings
+    const end = one.before.length + bytes.length
+    attempt(`row of ${rows.protocol}`, bytes, findings, () => {
+      const memory = surrounded(bytes, one)
+      const value = Targets.row(loop, memory, one.before.length, end)
+      const first = Targets.textOf(value)
+      memory.fill(0x2a)
+      // What was read is a copy, whatever becomes of the receive buffer.
+      same(first, Targets.textOf(value))
+      return same(first, Targets.textOf(Targets.row(generated, surrounded(bytes, other), other.before.length, end)))
+    })
+  }
+
+  const fuzzMessage = (findings: Findings): void => {
+    const from = random.pick(Corpus.packets)
+    const bytes = mutate(from.bytes, random, packet())
+    const target = random.pick(Targets.messages)
+    const [first, second] = surroundings.map((around) => () => {
+      const memory = surrounded(bytes, around)
+      return Targets.textOf(target(memory.subarray(32, 32 + bytes.length), from.capabilities))
+    })
+    attempt("message", bytes, findings, () => same(first!(), second!()))
+  }
+
+  const fuzzReply = (findings: Findings): void => {
+    const from = random.pick(Corpus.packets)
+    const bytes = mutate(from.bytes, random, packet())
+    const target = random.pick(Targets.replies)
+    const [first, second] = surroundings.map(
+      (around) => () => Targets.textOf(target(asChunk(bytes, around), from.capabilities))
+    )
+    attempt("reply", bytes, findings, () => same(first!(), second!()))
+  }
+
+  const kinds = [fuzzRow, fuzzRow, fuzzMessage, fuzzReply]
+  return watch(count, (findings) => random.pick(kinds)(findings))
+}
+
+/** One login in so many sessions: what plugins compute costs milliseconds. */
+const loginEvery = 20
+
+/** Mutated sessions through parser and reply machine, in any pieces, and mutated logins. */
+export const fuzzSessions = (seed: number, count: number): Findings => {
+  const random = new Random(seed)
+  return watch(count, (findings, index) => {
+    if (index % loginEvery === 0) {
+      const login = random.pick(Corpus.logins)
+      const packets = login.packets.map((bytes) =>
+        random.below(2) === 0 ? bytes : mutate(bytes, random, random.pick(Corpus.packets).bytes)
+      )
+      const all = Buffer.concat(packets)
+      attempt("login", all, findings, () => Targets.textOf(Targets.login(login, packets)))
+      return
+    }
+    const session = random.pick(Corpus.sessions)
+    const bytes = mutate(session.bytes, random, random.pick(Corpus.sessions).bytes)
+    const cut = Targets.pieces(bytes, random)
+    attempt(`session ${session.name}`, bytes, findings, () =>
+      same(Targets.textOf(Targets.session(session, cut)), Targets.textOf(Targets.session(session, [bytes])))
+    )
+  })
+}
