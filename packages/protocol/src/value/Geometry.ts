@@ -268,8 +268,7 @@ export const fromWkb = (wkb: Uint8Array, srid: number | undefined, fail: Fail): 
   try {
     geoJson(bytes, 0, bytes.length)
   } catch (error) {
-    if (error instanceof BadValue) return fail(`no well-known binary: ${error.problem}`)
-    throw error
+    return fail(`no well-known binary: ${(error as BadValue).problem}`)
   }
   return bytes
 }

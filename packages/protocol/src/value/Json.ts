@@ -28,7 +28,7 @@ export const parsed = (bytes: Buffer, start: number, end: number): unknown => {
   try {
     return /\d{16}/.test(source) ? parse(source, exact) : parse(source)
   } catch (error) {
-    throw new BadValue(error instanceof Error ? error.message : String(error))
+    throw new BadValue((error as Error).message)
   }
 }
 

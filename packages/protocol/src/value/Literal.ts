@@ -8,7 +8,7 @@
  * @since 0.1.0
  */
 import * as Result from "effect/Result"
-import { type CalendarDay, classify, type Moment, type Parameter, ParameterError } from "./Parameter.ts"
+import { attempt, type CalendarDay, classify, type Moment, type Parameter, ParameterError } from "./Parameter.ts"
 import type * as Placeholders from "./Placeholders.ts"
 import type { Zone } from "./Zone.ts"
 
@@ -28,14 +28,8 @@ export interface LiteralContext {
  * @since 0.1.0
  * @category encoding
  */
-export const encode = (value: unknown, context: LiteralContext): Result.Result<string, ParameterError> => {
-  try {
-    return Result.succeed(literal(classify(value, 0, context.offsetMinutes), context, false))
-  } catch (error) {
-    if (error instanceof ParameterError) return Result.fail(error)
-    throw error
-  }
-}
+export const encode = (value: unknown, context: LiteralContext): Result.Result<string, ParameterError> =>
+  attempt(() => literal(classify(value, 0, context.offsetMinutes), context, false))
 
 /**
  * A statement with its placeholders replaced by literals. Too few or too many values are an error.
@@ -50,18 +44,15 @@ export const interpolate = (
 ): Result.Result<string, ParameterError> => {
   const arity = checkArity(template.parts.length - 1, parameters.length)
   if (arity !== undefined) return Result.fail(arity)
-  try {
+  return attempt(() => {
     let sql = template.parts[0]!
     for (let index = 0; index < parameters.length; index++) {
       const value = literal(classify(parameters[index], index, context.offsetMinutes), context, template.inComments)
       const next = template.parts[index + 1]!
       sql += `${joinsBefore.test(sql) ? " " : ""}${value}${joinsBehind.test(next) ? " " : ""}${next}`
     }
-    return Result.succeed(sql)
-  } catch (error) {
-    if (error instanceof ParameterError) return Result.fail(error)
-    throw error
-  }
+    return sql
+  })
 }
 
 /** What would make one token of itself and a literal: a placeholder is a token of its own. */

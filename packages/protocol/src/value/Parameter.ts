@@ -21,6 +21,7 @@ import * as BigDecimal from "effect/BigDecimal"
 import * as Data from "effect/Data"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
+import * as Result from "effect/Result"
 import { toLocal, type Zone } from "./Zone.ts"
 
 /**
@@ -82,6 +83,17 @@ export interface Moment extends CalendarDay {
   readonly micros: number
   /** It goes as TIMESTAMP; otherwise as DATETIME. */
   readonly timestamp: boolean
+}
+
+/** What `f` gives, or the `ParameterError` that it throws. */
+export const attempt = <A>(f: () => A): Result.Result<A, ParameterError> => {
+  try {
+    return Result.succeed(f())
+  } catch (error) {
+    if (error instanceof ParameterError) return Result.fail(error)
+    /* v8 ignore next -- @preserve nothing below throws anything else: values with code of their own are caught apart */
+    throw error
+  }
 }
 
 /** Gives up on a value with a sentence that says what is wrong with it. */

@@ -5,6 +5,7 @@
 import * as BigDecimal from "effect/BigDecimal"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
+import * as MysqlTypes from "../../src/value/MysqlTypes.ts"
 
 export interface ParameterCase {
   readonly name: string
@@ -125,7 +126,30 @@ export const parameterCases: ReadonlyArray<ParameterCase> = [
   time("a Duration with microseconds", Duration.micros(BigInt(1_000_001)), "00:00:01.000001"),
   time("a negative Duration", Duration.nanos(BigInt("-5025000006000")), "-01:23:45.000006"),
   time("a Duration of more than a day", Duration.hours(838), "838:00:00.000000"),
-  time("no time", Duration.zero, "00:00:00.000000")
+  time("no time", Duration.zero, "00:00:00.000000"),
+  {
+    name: "a small BIGINT UNSIGNED",
+    value: MysqlTypes.bigintUnsigned(5),
+    sql: "SELECT CAST(? AS UNSIGNED) AS v",
+    heard: 5
+  },
+  decimal("a DECIMAL", MysqlTypes.decimal("1.10"), "1.1000"),
+  decimal("a DECIMAL without a point", MysqlTypes.decimal("-5"), "-5.0000"),
+  { name: "a FLOAT", value: MysqlTypes.float(1.1), sql: "SELECT ? * 1e0 AS v", heard: Math.fround(1.1) },
+  { name: "a whole DOUBLE", value: MysqlTypes.double(5), sql: "SELECT ? * 1e0 AS v", heard: 5 },
+  { name: "a DATE", value: MysqlTypes.date("2024-02-29"), sql: "SELECT CAST(? AS DATE) AS v", heard: "2024-02-29" },
+  dateTime("a DATETIME", MysqlTypes.datetime("2024-02-29 23:59:58"), "2024-02-29 23:59:58.000000", 120),
+  dateTime("a TIMESTAMP", MysqlTypes.timestamp("2024-02-29 23:59:58.000001"), "2024-02-29 23:59:58.000001"),
+  { ...time("a TIME", Duration.zero, "-23:59:58.000001"), value: MysqlTypes.time("-23:59:58.000001") },
+  { name: "JSON", value: MysqlTypes.json({ a: 1n }), sql: "SELECT HEX(?) AS v", heard: hex('{"a":1}') },
+  { name: "a SET", value: MysqlTypes.set(["a", "b"]), sql: "SELECT HEX(?) AS v", heard: hex("a,b") },
+  {
+    name: "a geometry",
+    value: MysqlTypes.geometry({ type: "Point", coordinates: [1, 2] }),
+    sql: "SELECT HEX(?) AS v",
+    heard: "000000000101000000000000000000F03F0000000000000040"
+  },
+  { name: "a VECTOR", value: MysqlTypes.vector([1]), sql: "SELECT HEX(?) AS v", heard: "0000803F" }
 ]
 
 /** The cases that quoting is about: recorded once more under NO_BACKSLASH_ESCAPES. */
