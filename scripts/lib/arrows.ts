@@ -42,9 +42,12 @@ export const rules: Readonly<Record<string, PackageRules>> = {
     timers: false
   },
   "sql-layer": {
-    allowed: ["effect/*", "@effect/platform-node*", "@effect-mysql/client*"],
+    allowed: ["effect/*", "@effect/platform-node*", "@effect-mysql/client*", "kysely", "drizzle-orm*"],
     forbidden: [],
-    reserved: [],
+    reserved: [
+      { modules: ["kysely"], files: /^src\/Kysely\.ts$/ },
+      { modules: ["drizzle-orm*"], files: /^src\/Drizzle\.ts$/ }
+    ],
     timers: false
   },
   "test-utils": {
@@ -114,7 +117,7 @@ const importFault = (
 ): string | undefined => {
   if (module.startsWith(".")) return escapes(path, module) ? "leaves the package's source" : undefined
   if (!matches(module, rule.allowed) || matches(module, rule.forbidden)) return "is not for this package"
-  const owner = rule.reserved.find(({ modules }) => modules.includes(module))
+  const owner = rule.reserved.find(({ modules }) => matches(module, modules))
   if (owner !== undefined && !owner.files.test(path)) return `is only for ${owner.files.source}`
   if (!module.startsWith("node:") && !declared.includes(packageOf(module))) return "is not declared as a dependency"
   return undefined

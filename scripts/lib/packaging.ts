@@ -18,6 +18,8 @@ export interface Fault {
 interface Packed {
   readonly name: string
   readonly tarball: string
+  /** The folder that it was unpacked into. */
+  readonly content: string
   /** As packed, without the leading `package/`. */
   readonly files: ReadonlyArray<string>
   readonly manifest: Manifest & { readonly exports: unknown }
@@ -40,7 +42,7 @@ const pack = (folder: string): Effect.Effect<ReadonlyArray<Packed>, Fault> => {
         .filter((entry) => entry.isFile())
         .map((entry) => join(entry.parentPath, entry.name).slice(content.length + 1))
       const manifest = JSON.parse(readFileSync(join(content, "package.json"), "utf8")) as Packed["manifest"]
-      return { name: manifest.name, tarball, files, manifest }
+      return { name: manifest.name, tarball, content, files, manifest }
     })
   return must("pack", Command.run("npx", args, { cwd: root })).pipe(
     Effect.andThen(Effect.sync(() => readdirSync(folder).filter((name) => name.endsWith(".tgz")))),
@@ -75,12 +77,22 @@ const inspect = (packed: Packed): ReadonlyArray<string> => {
   ].map((fault) => `${packed.name}: ${fault}`)
 }
 
-/** Every module that `exports` makes public. */
-const publicModules = ({ files, name }: Packed): ReadonlyArray<string> =>
-  files
+const optionalPeers = ({ manifest }: Packed): ReadonlyArray<string> =>
+  Object.entries(manifest.peerDependenciesMeta ?? {}).flatMap(([name, { optional }]) => (optional ? [name] : []))
+
+/** Who uses the module brings a package with it that others need not have. */
+const wantsOptionalPeer = (packed: Packed, file: string): boolean => {
+  const text = readFileSync(join(packed.content, file), "utf8")
+  return optionalPeers(packed).some((peer) => text.includes(`from "${peer}`))
+}
+
+/** Every module that `exports` makes public, those with an optional peer or the others. */
+const publicModules = (packed: Packed, optional: boolean): ReadonlyArray<string> =>
+  packed.files
     .filter((file) => /^dist\/.*\.js$/.test(file) && !/(?:^|\/)internal\//.test(file))
+    .filter((file) => wantsOptionalPeer(packed, file) === optional)
     .map((file) => file.slice("dist/".length, -".js".length))
-    .map((module) => (module === "index" ? name : `${name}/${module}`))
+    .map((module) => (module === "index" ? packed.name : `${packed.name}/${module}`))
 
 const privateModule = ({ files, name }: Packed): string | undefined => {
   const found = files.find((file) => /^dist\/internal\/.*\.js$/.test(file))
@@ -91,8 +103,10 @@ const write = (folder: string, name: string, content: unknown): void =>
   writeFileSync(join(folder, name), typeof content === "string" ? content : JSON.stringify(content, null, 2))
 
 /** The versions of the workspace, so that what is checked here is what the tests ran with. */
-const peersOf = (all: ReadonlyArray<Packed>): Readonly<Record<string, string>> => {
-  const names = new Set(all.flatMap(({ manifest }) => Object.keys(manifest.peerDependencies ?? {})))
+const peersOf = (all: ReadonlyArray<Packed>, optional: boolean): Readonly<Record<string, string>> => {
+  const left = new Set(optional ? [] : all.flatMap(optionalPeers))
+  const peers = all.flatMap(({ manifest }) => Object.keys(manifest.peerDependencies ?? {}))
+  const names = new Set(peers.filter((name) => !left.has(name)))
   const versions = packages.flatMap(({ manifest }) => Object.entries(manifest.devDependencies ?? {}))
   return Object.fromEntries(versions.filter(([name]) => names.has(name)))
 }
@@ -102,11 +116,11 @@ const rootVersion = (name: string): string => {
   return manifest.devDependencies?.[name] ?? "latest"
 }
 
-const importScript = (all: ReadonlyArray<Packed>): string => {
+const importScript = (all: ReadonlyArray<Packed>, optional: boolean): string => {
   const hidden = all.map(privateModule).filter((module) => module !== undefined)
   return `let failed = false
 const fault = (line) => { console.log(line); failed = true }
-for (const module of ${JSON.stringify(all.flatMap(publicModules))}) {
+for (const module of ${JSON.stringify(all.flatMap((packed) => publicModules(packed, optional)))}) {
   try { await import(module) } catch (error) { fault(module + ": " + error.message) }
 }
 for (const module of ${JSON.stringify(hidden)}) {
@@ -119,9 +133,9 @@ process.exitCode = failed ? 1 : 0
 `
 }
 
-const typesScript = (all: ReadonlyArray<Packed>): string =>
+const typesScript = (all: ReadonlyArray<Packed>, optional: boolean): string =>
   all
-    .flatMap(publicModules)
+    .flatMap((packed) => publicModules(packed, optional))
     .map((module, index) => `import * as M${index} from "${module}"\nexport type T${index} = typeof M${index}`)
     .join("\n")
 
@@ -131,19 +145,24 @@ const compilerOptions = {
   module: "NodeNext",
   strict: true,
   exactOptionalPropertyTypes: true,
-  skipLibCheck: false,
   types: ["node"]
 }
 
-const use = (project: string, all: ReadonlyArray<Packed>): Effect.Effect<void, Fault> =>
+/** A project that uses the modules which need no optional peer, without those; or the others, with them. */
+const use = (project: string, all: ReadonlyArray<Packed>, optional: boolean): Effect.Effect<void, Fault> =>
   Effect.gen(function* () {
+    mkdirSync(project)
     const tarballs = Object.fromEntries(all.map(({ name, tarball }) => [name, `file:${tarball}`]))
     const types = { "@types/node": rootVersion("@types/node") }
-    const dependencies = { ...tarballs, ...peersOf(all), ...types }
+    const dependencies = { ...tarballs, ...peersOf(all, optional), ...types }
     write(project, "package.json", { name: "user", private: true, type: "module", dependencies })
-    write(project, "import.js", importScript(all))
-    write(project, "types.ts", typesScript(all))
-    write(project, "tsconfig.json", { compilerOptions, files: ["types.ts"] })
+    write(project, "import.js", importScript(all, optional))
+    write(project, "types.ts", typesScript(all, optional))
+    write(project, "tsconfig.json", {
+      // The declarations of an optional peer are its own business.
+      compilerOptions: { ...compilerOptions, skipLibCheck: optional },
+      files: ["types.ts"]
+    })
     const options = ["--loglevel=error", "--no-audit", "--no-fund", "--ignore-scripts", "--prefer-offline"]
     yield* must("install the tarballs", Command.run("npm", ["install", ...options], { cwd: project }))
     yield* must("import every module", Command.run(process.execPath, ["import.js"], { cwd: project }))
@@ -160,9 +179,8 @@ export const check: Effect.Effect<void, Fault> = Effect.acquireUseRelease(
       const packed = yield* pack(folder)
       const faults = packed.flatMap(inspect)
       if (faults.length > 0) return yield* Effect.fail({ step: "look into the tarballs", details: faults.join("\n") })
-      const project = join(folder, "project")
-      mkdirSync(project)
-      yield* use(project, packed)
+      yield* use(join(folder, "project"), packed, false)
+      yield* use(join(folder, "with-optional-peers"), packed, true)
     }),
   (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
 )

@@ -14,6 +14,7 @@ export interface Manifest {
   readonly private?: boolean | undefined
   readonly dependencies?: Readonly<Record<string, string>> | undefined
   readonly peerDependencies?: Readonly<Record<string, string>> | undefined
+  readonly peerDependenciesMeta?: Readonly<Record<string, { readonly optional?: boolean | undefined }>> | undefined
   readonly devDependencies?: Readonly<Record<string, string>> | undefined
 }
 

@@ -10,6 +10,7 @@ import type {
   QueryResult
 } from "@effect-mysql/client/MysqlConnection"
 import type { MysqlError } from "@effect-mysql/client/MysqlError"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
@@ -36,6 +37,14 @@ export const rowOptions = (decoding: QueryOptions["decoding"]): RowOptions => {
     exact: { object: { rows: "object", decoding: exact }, array: { rows: "array", decoding: exact } }
   }
 }
+
+/** How the statements of a fiber give their rows, whatever the client is configured to: for query builders. */
+export const RowsAs: Context.Reference<QueryOptions | undefined> = Context.Reference<QueryOptions | undefined>(
+  "@effect-mysql/sql-layer/RowsAs",
+  {
+    defaultValue: () => undefined
+  }
+)
 
 /** What a driver's connection is asked to do. */
 export interface Request {
@@ -158,6 +167,8 @@ export class DriverConnection implements SqlConnection.Connection {
   }
 
   protected optionsFor(fiber: Fiber.Fiber<unknown, unknown>): RowOptions["usual"] {
+    const rowsAs = fiber.getRef(RowsAs)
+    if (rowsAs !== undefined) return { object: rowsAs, array: rowsAs }
     return fiber.getRef(SafeIntegers) ? this.options.exact : this.options.usual
   }
 
