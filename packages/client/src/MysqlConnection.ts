@@ -149,6 +149,32 @@ export interface QueryOptions<A = Row> {
  * @since 0.1.0
  * @category models
  */
+export interface CursorOptions<A = Row> extends QueryOptions<A> {
+  /** Rows that come at a time, and that are held here at most. Default 1,000. */
+  readonly fetchSize?: number | undefined
+}
+
+/**
+ * Rows that stay on the server until they are fetched.
+ *
+ * `timeout` bounds the opening and each fetch. A row that cannot be decoded fails the fetch that brings it; the next one
+ * goes on behind it. After the end of its scope a fetch fails with `ResultSetClosed`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Cursor<A = Row> {
+  readonly fields: ReadonlyArray<Field>
+  /** The next rows, at most so many (default `fetchSize`); none at the end. */
+  readonly fetch: (rows?: number) => Effect.Effect<ReadonlyArray<A>, MysqlError>
+  /** The rows from here on, `fetchSize` at a time. */
+  readonly stream: Stream.Stream<A, MysqlError>
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
 export interface TransactionOptions {
   readonly isolation?: "read uncommitted" | "read committed" | "repeatable read" | "serializable" | undefined
   readonly accessMode?: "read only" | "read write" | undefined
@@ -243,6 +269,10 @@ export interface BatchResult {
  * @category models
  */
 export interface PreparedStatement {
+  readonly cursor: <A = Row>(
+    params?: ReadonlyArray<unknown>,
+    options?: CursorOptions<A>
+  ) => Effect.Effect<Cursor<A>, MysqlError, Scope.Scope>
   readonly parameterCount: number
   readonly fields: ReadonlyArray<Field>
   readonly query: <A = Row>(
@@ -286,6 +316,17 @@ export interface MysqlConnection {
     params?: Params,
     options?: QueryOptions<A>
   ) => Stream.Stream<ResultSet<A>, MysqlError>
+  /**
+   * Runs a statement whose rows stay on the server and come `fetchSize` at a time. In between the connection is free:
+   * other statements and other cursors run beside it, and a consumer may take as long as it likes. Both products store the
+   * rows in a temporary table. The cursor is closed with the scope. A statement for which the server opens no cursor, such
+   * as SHOW or CALL, works all the same: then all its rows are here from the beginning.
+   */
+  readonly cursor: <A = Row>(
+    sql: string,
+    params?: Params,
+    options?: CursorOptions<A>
+  ) => Effect.Effect<Cursor<A>, MysqlError, Scope.Scope>
   /**
    * Calls a procedure: `name` or `database.name`, quoted here. OUT parameters take any value, such as `null`; what they
    * come back with is in `out`; text of a MySQL server that is not in UTF-8 comes as bytes. Without preparing (`prepare: false`) it goes through user variables, in which FLOAT

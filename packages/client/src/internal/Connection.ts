@@ -20,10 +20,11 @@ import type { Owner } from "./Entry.ts"
 import { Execution, first } from "./Execution.ts"
 import * as failures from "./failures.ts"
 import * as login from "./login.ts"
-import { byName } from "./named.ts"
+import { byName, type Positional } from "./named.ts"
 import * as Reading from "./Reading.ts"
 import { collectFirst, type Finish, type Manner } from "./Request.ts"
 import * as results from "./results.ts"
+import * as ServerCursor from "./ServerCursor.ts"
 import * as sessionControl from "./sessionControl.ts"
 import { Statement } from "./statements.ts"
 
@@ -94,11 +95,33 @@ export class Connection implements Public.ReservedConnection {
     return Reading.sets(this.core, (manner, finish) => this.run(sql, params, options, manner, finish))
   }
 
+  cursor<A = Public.Row>(
+    sql: string,
+    params: Public.Params = none,
+    options?: Public.CursorOptions<A>
+  ): Effect.Effect<Public.Cursor<A>, MysqlError.MysqlError, Scope.Scope> {
+    return Effect.suspend(() => {
+      const given = this.inOrder(sql, params)
+      if (Result.isFailure(given)) return Effect.fail(given.failure)
+      const { names, sql: text, values } = given.success
+      const { database } = this.core.exchange
+      const cursor = ServerCursor.open(this.core, this.execution, { sql: text, database }, values, options)
+      return Effect.mapError(cursor, byName(names))
+    })
+  }
+
   call(
     procedure: string,
     params: ReadonlyArray<unknown> = none
   ): Effect.Effect<Public.CallResult, MysqlError.MysqlError> {
     return this.execution.bounded(undefined, call(this.core, this.execution, procedure, params))
+  }
+
+  private inOrder(sql: string, params: Public.Params): Result.Result<Positional, MysqlError.MysqlError> {
+    const { core, execution } = this
+    return isPositional(params)
+      ? Result.succeed({ sql, names: [], values: params })
+      : core.namedTexts.positional(sql, params, execution.sqlMode)
   }
 
   private run<A>(
@@ -110,9 +133,9 @@ export class Connection implements Public.ReservedConnection {
   ): Effect.Effect<A, MysqlError.MysqlError> {
     const { core, execution } = this
     if (isPositional(params)) return execution.run(core.statements.get(sql), params, options, manner, finish)
-    const named = core.namedTexts.positional(sql, params, execution.sqlMode)
-    if (Result.isFailure(named)) return Effect.fail(named.failure)
-    const { names, sql: positional, values } = named.success
+    const given = this.inOrder(sql, params)
+    if (Result.isFailure(given)) return Effect.fail(given.failure)
+    const { names, sql: positional, values } = given.success
     return Effect.mapError(
       execution.run(core.statements.get(positional), values, options, manner, finish),
       byName(names)
@@ -178,7 +201,9 @@ export class Connection implements Public.ReservedConnection {
           stream: <A = Public.Row>(params: ReadonlyArray<unknown> = none, options?: Public.QueryOptions<A>) =>
             Reading.rows<A>(core, (manner, finish) =>
               execution.runPrepared(statement, params, execution.rows(options), manner, finish)
-            )
+            ),
+          cursor: <A = Public.Row>(params: ReadonlyArray<unknown> = none, options?: Public.CursorOptions<A>) =>
+            ServerCursor.open(core, execution, statement, params, options)
         })
       )
     })

@@ -597,7 +597,7 @@ const hasForgotten = ({ err, setCount }: Reply): boolean =>
 /** Remembers what the rows look like, for the next time. */
 const learn = (statement: Statement, rows: Rows, metadata: Metadata | undefined, prepared?: Prepared): void => {
   const protocol = protocolOf(prepared)
-  if (metadata === undefined || statement.metadata(protocol, rows, prepared?.columns) === metadata) return
+  if (metadata === undefined || statement.knows(protocol, rows, metadata)) return
   statement.forgetColumns(protocol)
   statement.remember(protocol, rows, metadata)
 }

@@ -122,13 +122,20 @@ export class Statement {
       if (readsAlike(slot.rows, rows)) return slot.metadata
       sameColumns = slot.metadata
     }
-    const columns = sameColumns?.columns ?? told
-    if (columns === undefined || columns.length === 0) return undefined
+    if (sameColumns === undefined) return undefined
+    const { columns, source } = sameColumns
     const decoder = RowDecoder.make(columns, { ...rows, protocol })
     if (Result.isFailure(decoder)) return undefined
-    const metadata = { columns, decoder: decoder.success, source: sameColumns?.source ?? new Uint8Array(0) }
+    const metadata = { columns, decoder: decoder.success, source }
     this.remember(protocol, rows, metadata)
     return metadata
+  }
+
+  /** It is what is remembered. */
+  knows(protocol: Protocol, rows: Rows, metadata: Metadata): boolean {
+    return this.slots.some(
+      (slot) => slot.metadata === metadata && slot.protocol === protocol && readsAlike(slot.rows, rows)
+    )
   }
 
   remember(protocol: Protocol, rows: Rows, metadata: Metadata): void {
