@@ -161,8 +161,8 @@ const trailing = (count: number): never => {
   throw new ProtocolError({ phase: "row", expected: "the end of the packet", got: `${count} bytes more` })
 }
 
-const notARow = (first: number | undefined): never => {
-  throw new ProtocolError({ phase: "binary row", expected: "0x00", got: `0x${(first ?? 0).toString(16)}` })
+const notARow = (first: number): never => {
+  throw new ProtocolError({ phase: "binary row", expected: "0x00", got: `0x${first.toString(16)}` })
 }
 
 /** A length-encoded integer behind its first byte `marker`, which is above 0xfb. */
@@ -253,7 +253,7 @@ const binaryLoop =
   ): Run =>
   (bytes, start, end) => {
     if (start === end) overrun()
-    if (bytes[start] !== 0) notARow(bytes[start])
+    if (bytes[start] !== 0) notARow(bytes[start]!)
     const bitmap = start + 1
     const cursor: Cursor = { position: bitmap + bitmapBytes(decoders.length) }
     if (cursor.position > end) overrun()
