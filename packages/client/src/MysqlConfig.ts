@@ -64,6 +64,11 @@ export interface MysqlConfig {
   readonly tls?: TlsOptions | undefined
   /** Over name resolution, TCP, TLS and login together. Default 10 s. */
   readonly connectTimeout?: Duration.Input | undefined
+  /**
+   * How the line is compressed. Default `none`. It pays on slow lines and costs time on fast ones. What the server does
+   * not offer is a `ConfigurationError`: MariaDB knows `zlib` only.
+   */
+  readonly compression?: "none" | "zlib" | "zstd" | undefined
   /** How long a line may be silent before TCP asks whether the other side is there. Default 1 min; `Infinity`: never. */
   readonly keepAlive?: Duration.Input | undefined
   /**
@@ -140,6 +145,7 @@ export interface Resolved {
   readonly database: string | undefined
   readonly tls: TlsOptions
   readonly connectTimeout: Duration.Duration
+  readonly compression: "none" | "zlib" | "zstd"
   readonly keepAlive: Duration.Duration
   readonly charset: NonNullable<MysqlConfig["charset"]>
   /** `undefined`: what the server takes for the character set. */
@@ -271,6 +277,7 @@ export const resolve = (config: MysqlConfig): Effect.Effect<Resolved, MysqlError
       database: merged.database,
       tls,
       connectTimeout: connectTimeout ?? Duration.seconds(10),
+      compression: merged.compression ?? "none",
       keepAlive: keepAlive ?? Duration.minutes(1),
       charset,
       collation,

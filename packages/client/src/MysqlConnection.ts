@@ -193,6 +193,7 @@ export interface Info {
   readonly host: string
   readonly authPlugin: string
   readonly tls: { readonly protocol: string; readonly cipher: string; readonly verified: boolean } | undefined
+  readonly compression: "none" | "zlib" | "zstd"
   /** In which statements are sent; see the option of that name. */
   readonly charset: string
   readonly collation: string

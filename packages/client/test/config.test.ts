@@ -54,6 +54,7 @@ describe("defaults", () => {
         statementTimeout: undefined,
         streamPauseLimit: Duration.minutes(10),
         cancellation: "kill",
+        compression: "none",
         authPlugin: undefined,
         furtherPasswords: [],
         serverPublicKey: undefined,

@@ -125,6 +125,7 @@ export const describe = (config: Resolved, session: login.Session): Info => {
     host: addressOf(transport.target),
     authPlugin: session.authPlugin,
     tls: transport.tls === undefined ? undefined : { ...transport.tls, verified: session.verified },
+    compression: session.compression,
     charset: config.charset,
     collation: session.collation,
     protocolVersion: 10,

@@ -25,6 +25,7 @@ type Choices<A> = { readonly [K in keyof A]?: ReadonlyArray<A[K]> }
 const choices = {
   autocommit: [true, false, "server"],
   cancellation: ["kill", "close", "wait"],
+  compression: ["none", "zlib", "zstd"],
   charset: ["utf8mb4", "utf8mb3", "latin1", "ascii", "binary"],
   prepare: [true, false],
   multiStatements: [true, false],

@@ -19,6 +19,7 @@ import type { Resolved } from "../MysqlConfig.ts"
 import * as MysqlError from "../MysqlError.ts"
 import { Transport, type TransportConnection } from "../Transport.ts"
 import { authenticate, begin, feed, mayProve, readPacket, verifyServer } from "./authentication.ts"
+import * as compressedLine from "./compressedLine.ts"
 import * as failures from "./failures.ts"
 import { addressOf } from "./target.ts"
 import { version } from "./version.ts"
@@ -32,6 +33,7 @@ export interface Session {
   readonly authPlugin: string
   /** The server is who it says: by its certificate, by a proof that it knows the account, or on a unix socket. */
   readonly verified: boolean
+  readonly compression: Resolved["compression"]
   /** The server's own id, by which a second line knows that it reaches the same server. */
   readonly identity: string | undefined
   /** Packets are shorter than this, in bytes of payload; infinite where the server does not say. */
@@ -201,6 +203,22 @@ const ownAttributes = (): Readonly<Record<string, string>> => {
   return { _client_name: "effect-mysql", _client_version: version, ...(pid === undefined ? {} : { _pid: String(pid) }) }
 }
 
+/** What the server does not offer it would take for garbage: that is told before the user's name is sent. */
+const compressionWith = (
+  { compression }: Resolved,
+  offered: Capabilities.Capabilities
+): Effect.Effect<{ readonly algorithm: Resolved["compression"]; readonly flag: number }, MysqlError.MysqlError> => {
+  if (compression === "none") return Effect.succeed({ algorithm: compression, flag: 0 })
+  const flag = compression === "zlib" ? Capabilities.Flag.COMPRESS : Capabilities.Flag.ZSTD_COMPRESSION
+  return Capabilities.has(offered, flag)
+    ? Effect.succeed({ algorithm: compression, flag })
+    : Effect.fail(
+        MysqlError.make(
+          new MysqlError.ConfigurationError({ faults: [`the server does not offer the compression ${compression}`] })
+        )
+      )
+}
+
 const connectAndLogIn = Effect.fnUntraced(function* (config: Resolved) {
   const address = addressOf(config.target)
   const transport = yield* (yield* Transport).connect(config.target, { keepAlive: config.keepAlive })
@@ -209,9 +227,11 @@ const connectAndLogIn = Effect.fnUntraced(function* (config: Resolved) {
   const offered = Capabilities.has(greeting.capabilities, Capabilities.Flag.SSL)
   const withTls = yield* wantsTls(config, transport, offered)
   const { Flag } = Capabilities
+  const compression = yield* compressionWith(config, greeting.capabilities)
   const capabilities = Capabilities.negotiate(
     greeting.capabilities,
     Flag.LOCAL_FILES |
+      compression.flag |
       (withTls ? Flag.SSL : 0) |
       (config.database === undefined ? 0 : Flag.CONNECT_WITH_DB) |
       (config.foundRows ? Flag.FOUND_ROWS : 0) |
@@ -243,7 +263,15 @@ const connectAndLogIn = Effect.fnUntraced(function* (config: Resolved) {
   const ok = yield* authenticate(transport, parser, authentication)
   const verified = yield* verifyServer(config, transport, authentication, ok)
   parser.maxPacketBytes = config.maxPacketBytes
-  const line = { transport, parser, greeting, capabilities, verified }
+  const { algorithm } = compression
+  const line = {
+    transport: algorithm === "none" ? transport : compressedLine.make(transport, parser, { algorithm }),
+    parser,
+    greeting,
+    capabilities,
+    verified,
+    compression: algorithm
+  }
   return { ...line, authPlugin: authentication.pluginName, ...(yield* setUp(config, line)) } satisfies Session
 })
 
@@ -316,6 +344,7 @@ export const beside = (config: Resolved, session: Session): Resolved => {
     target,
     tls: named,
     database: undefined,
+    compression: "none",
     sessionVariables: {},
     initSql: [],
     connectTimeout: auxiliaryConnectTimeout

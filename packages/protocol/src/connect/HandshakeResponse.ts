@@ -30,6 +30,8 @@ export interface HandshakeResponse extends Head {
   readonly authResponse: Uint8Array
   readonly database: string | undefined
   readonly connectAttributes: Readonly<Record<string, string>>
+  /** With `CLIENT_ZSTD_COMPRESSION_ALGORITHM`: at which level the server compresses, 1 to 22. Default 3. */
+  readonly zstdLevel?: number | undefined
 }
 
 const writeHead = (head: Head): Writer =>
@@ -58,8 +60,10 @@ export const encode = (response: HandshakeResponse): Writer => {
   if (has(capabilities, Flag.CONNECT_WITH_DB)) writer.nulTerminatedText(response.database ?? "")
   if (has(capabilities, Flag.PLUGIN_AUTH)) writer.nulTerminatedText(response.authPlugin)
   if (has(capabilities, Flag.CONNECT_ATTRS)) writeAttributes(writer, response.connectAttributes)
-  return writer
+  return has(capabilities, Flag.ZSTD_COMPRESSION) ? writer.u8(response.zstdLevel ?? defaultZstdLevel) : writer
 }
+
+const defaultZstdLevel = 3
 
 /** The attributes of the connection, names and values, in front of them their length. */
 export const writeAttributes = (writer: Writer, connectAttributes: Readonly<Record<string, string>>): void => {

@@ -77,6 +77,8 @@ export class Parser {
 
   private readonly strict: boolean
   private expected = 0
+  /** What the next packet may carry in place of `expected`. */
+  private restart: number | undefined = undefined
   /** The chunk that is being read, and the chunks after it. */
   private chunk: Buffer = this.bytes
   private position = 0
@@ -97,6 +99,14 @@ export class Parser {
   /** The sequence number that the next packet has to carry. */
   expect(sequence: number): void {
     this.expected = sequence & 0xff
+  }
+
+  /**
+   * Inside compressed frames a server goes on with the number of the frame after it has flushed: to be called for each
+   * frame before its content is fed. The packet that begins with the frame, if one does, may carry that number.
+   */
+  beginFrame(sequence: number): void {
+    this.restart = this.pendingBytes === 0 ? sequence : undefined
   }
 
   /** Adds bytes. They are not copied: nobody may write to them afterwards. */
@@ -208,7 +218,8 @@ export class Parser {
     const length = end - start
     if (sequence !== this.expected && (this.strict || this.parts.length > 0)) {
       // Servers send an unasked ERR with sequence 0.
-      if (!(length > 0 && bytes[start] === 0xff && this.parts.length === 0)) {
+      const unasked = length > 0 && bytes[start] === 0xff
+      if (this.parts.length > 0 || !(unasked || sequence === this.restart)) {
         this.error = new ProtocolError({
           phase: "packet header",
           expected: `sequence number ${this.expected}`,
@@ -218,6 +229,7 @@ export class Parser {
       }
     }
     this.expected = (sequence + 1) & 0xff
+    this.restart = undefined
     this.sequence = sequence
     if (length === maxFramePayload) {
       this.parts.push(Buffer.from(bytes.subarray(start, end)))

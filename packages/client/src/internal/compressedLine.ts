@@ -1,0 +1,106 @@
+/**
+ * A line whose bytes are compressed on the way: the transport below sees frames, everybody above the packets in them.
+ * What is pulled is one frame at a time, so that no more is inflated than somebody reads.
+ */
+import * as CompressedPacket from "@effect-mysql/protocol/framing/CompressedPacket"
+import type { Parser } from "@effect-mysql/protocol/framing/Packet"
+import { ProtocolError } from "@effect-mysql/protocol/ProtocolError"
+import * as Effect from "effect/Effect"
+import type * as MysqlError from "../MysqlError.ts"
+import type { TransportConnection } from "../Transport.ts"
+import * as failures from "./failures.ts"
+
+class CompressedLine implements TransportConnection {
+  private readonly line: TransportConnection
+  /** Reads the packets, and has to know where a frame begins. */
+  private readonly packets: Parser
+  private readonly frames: CompressedPacket.Parser
+  private readonly compressor: CompressedPacket.Compressor
+  /** The content that was given and not released. */
+  private held: Buffer | undefined = undefined
+  /** Numbers that a frame may have which does not go on from the last: those behind a command. */
+  private readonly beginnings = new Set([0])
+  private expected = 0
+
+  constructor(line: TransportConnection, packets: Parser, options: CompressedPacket.Options) {
+    this.line = line
+    this.packets = packets
+    this.frames = CompressedPacket.makeParser(options)
+    this.compressor = CompressedPacket.makeCompressor(options)
+  }
+
+  readonly pull: TransportConnection["pull"] = Effect.suspend(() => {
+    if (this.held === undefined && !this.inflate()) {
+      return this.frames.error === undefined ? this.more : failures.protocol(this.frames.error)
+    }
+    return Effect.succeed([this.held!] as const)
+  })
+
+  private readonly more: TransportConnection["pull"] = Effect.suspend(() =>
+    Effect.flatMap(this.line.pull, (chunks) => {
+      for (const chunk of chunks) this.frames.feed(Buffer.from(chunk))
+      this.line.release()
+      return this.pull
+    })
+  )
+
+  readonly release = (): void => {
+    this.held = undefined
+  }
+
+  readonly write = (bytes: Uint8Array): Effect.Effect<void, MysqlError.MysqlError> =>
+    Effect.suspend(() => {
+      const framed = this.compressor.compress(bytes)
+      this.beginnings.add(this.compressor.next)
+      return this.line.write(framed)
+    })
+
+  /** Tells of a wrong number as of any other fault of the frames. */
+  private inflate(): boolean {
+    const { frames } = this
+    if (!frames.next()) return false
+    const { sequence } = frames
+    if (sequence !== this.expected && sequence !== this.compressor.next && !this.beginnings.has(sequence)) {
+      frames.error = new ProtocolError({
+        phase: "compressed packet",
+        expected: `sequence number ${this.expected}`,
+        got: `${sequence}`
+      })
+      return false
+    }
+    this.expected = (sequence + 1) & 0xff
+    this.compressor.next = this.expected
+    this.packets.beginFrame(sequence)
+    this.held = frames.content
+    return true
+  }
+
+  readonly startTls = (...options: Parameters<TransportConnection["startTls"]>) => this.line.startTls(...options)
+
+  readonly idle: TransportConnection["idle"] = Effect.suspend(() =>
+    this.held !== undefined || this.frames.pendingBytes > 0 ? Effect.succeed("bytes" as const) : this.line.idle
+  )
+
+  get secure(): TransportConnection["secure"] {
+    return this.line.secure
+  }
+
+  get tls(): TransportConnection["tls"] {
+    return this.line.tls
+  }
+
+  get peerCertificate(): TransportConnection["peerCertificate"] {
+    return this.line.peerCertificate
+  }
+
+  get target(): TransportConnection["target"] {
+    return this.line.target
+  }
+}
+
+/** From now on the line is compressed; `packets` is the parser of what is pulled from it. */
+export const make = (
+  line: TransportConnection,
+  packets: Parser,
+  options: CompressedPacket.Options
+): TransportConnection => new CompressedLine(line, packets, options)
