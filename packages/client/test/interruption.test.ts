@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import type { MysqlConfig } from "../src/MysqlConfig.ts"
+import * as LateKills from "./support/lateKills.ts"
 import { reasonOf } from "./support/script.ts"
 import { awaitIdle, awaitRunning, connect, connectToDatabase, scalar } from "./support/servers.ts"
 
@@ -177,6 +178,12 @@ for (const server of SharedServers.all) {
           else connection = yield* connect()
         }
         expect(kept).toBeGreaterThanOrEqual(29)
+      }).pipe(Effect.provide(server.layer))
+    )
+
+    it.live("a KILL never hits the statement behind the one that it was for", () =>
+      Effect.gen(function* () {
+        expect(yield* LateKills.run(yield* connect(), 150, 1)).toBeGreaterThan(0)
       }).pipe(Effect.provide(server.layer))
     )
 
