@@ -575,8 +575,10 @@ export class Exchange {
 
   /** After an ERR in a transaction only the server knows whether it lives, and errors carry no status: a ping asks. */
   private probe(entry: Entry): void {
-    if (!this.inTransaction || entry.replies.every((reply) => reply.err === undefined || reply === entry.trailer))
-      return
+    if (!this.inTransaction) return
+    const errorAt = entry.replies.findLastIndex((reply) => reply.err !== undefined && reply !== entry.trailer)
+    // An OK behind it has told, that of an earlier ping too.
+    if (errorAt === -1 || entry.replies.some((reply, at) => at > errorAt && reply.results.length > 0)) return
     // The reply to what was written behind it will tell as well.
     if (this.inFlight[1]?.state === "sent") return
     if (this.stopping) {

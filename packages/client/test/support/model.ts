@@ -73,7 +73,7 @@ class Worker {
     },
     prepared: () => {
       const x = this.next()
-      const value = this.random.pick([x, `${x}`, BigInt(x), null, x + 0.5, new Uint8Array([x & 0xff])])
+      const value = this.random.pick([x, `${x}`, BigInt(x), null, x + 0.5])
       return this.answers(
         this.connection.query(this.random.pick(["SELECT ?, ? + 0", "SELECT ? , 0 + ?"]), [value, x], array),
         [[value === BigInt(x) ? x : value, x]]
