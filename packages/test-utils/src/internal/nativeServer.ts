@@ -9,7 +9,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import { type ChildProcess, spawn } from "node:child_process"
-import { readdir, readFile, rm, writeFile } from "node:fs/promises"
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
 import { setImmediate } from "node:timers/promises"
@@ -105,6 +105,10 @@ export const make: (
   const directory = join(path, "data")
   yield* createDataDirectory(program, directory, settings, wanted.log)
 
+  // A MariaDB that starts removes the temporary tables that it finds, also those of others.
+  const temporary = join(path, "tmp")
+  yield* file(`create ${temporary}`, () => mkdir(temporary))
+
   const password = yield* newPassword
   const socketPath = join(path, "mysqld.sock")
   const initFile = join(path, "init.sql")
@@ -141,6 +145,7 @@ export const make: (
         "--no-defaults",
         ...program.options,
         `--datadir=${directory}`,
+        `--tmpdir=${temporary}`,
         `--port=${address.port}`,
         `--socket=${socketPath}`,
         `--pid-file=${join(path, "mysqld.pid")}`,
