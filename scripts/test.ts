@@ -11,7 +11,9 @@ import * as Flavour from "../packages/test-utils/src/Flavour.ts"
 import * as SharedServers from "../packages/test-utils/src/SharedServers.ts"
 import * as Main from "./lib/main.ts"
 import * as Nodes from "./lib/nodes.ts"
+import type * as NpmBinary from "./lib/npmBinary.ts"
 import * as Options from "./lib/options.ts"
+import * as Runtimes from "./lib/runtimes.ts"
 import * as Servers from "./lib/servers.ts"
 import * as Summary from "./lib/summary.ts"
 import * as Vitest from "./lib/vitest.ts"
@@ -21,24 +23,30 @@ const purePackages: ReadonlyArray<string> = ["packages/protocol/test/"]
 
 const log = (line: string): Effect.Effect<void> => Effect.sync(() => console.error(line))
 
-interface NodeRun {
-  readonly version: string
-  readonly outcome: Result.Result<Summary.Summary, Nodes.Failure>
+/** On another Node, or on another runtime. */
+interface OtherRun {
+  readonly title: string
+  readonly outcome: Result.Result<Summary.Summary, NpmBinary.Failure>
 }
 
-const runOnOtherNodes = (options: Options.Options, env: NodeJS.ProcessEnv): Effect.Effect<ReadonlyArray<NodeRun>> =>
-  Effect.forEach(options.allNodes ? Nodes.versions : [], (version) =>
-    Nodes.get(version, options.noInstall).pipe(
-      Effect.flatMap((node) => Vitest.run({ node, args: purePackages, env })),
-      Effect.result,
-      Effect.map((outcome): NodeRun => ({ version, outcome }))
-    )
+const runElsewhere = (options: Options.Options, env: NodeJS.ProcessEnv): Effect.Effect<ReadonlyArray<OtherRun>> => {
+  const onNodes = (options.allNodes ? Nodes.versions : []).map((version) => ({
+    title: `Node ${version}`,
+    run: Effect.flatMap(Nodes.get(version, options.noInstall), (node) => Vitest.run({ node, args: purePackages, env }))
+  }))
+  const onRuntimes = (options.runtimes ? Runtimes.all : []).map((runtime) => ({
+    title: runtime.title,
+    run: Runtimes.run(runtime, options.noInstall, env)
+  }))
+  return Effect.forEach([...onNodes, ...onRuntimes], ({ run, title }) =>
+    Effect.map(Effect.result(run), (outcome): OtherRun => ({ title, outcome }))
   )
+}
 
 interface Outcome {
   readonly servers: ReadonlyArray<SharedServers.Description>
   readonly own: Summary.Summary
-  readonly others: ReadonlyArray<NodeRun>
+  readonly others: ReadonlyArray<OtherRun>
 }
 
 /** The servers are gone again before anything is said about the result. */
@@ -58,18 +66,18 @@ const runTests = (flavours: ReadonlyArray<Flavour.Flavour>, options: Options.Opt
         ...(seed === undefined ? {} : { TEST_SEED: String(seed) })
       }
       const own = yield* Vitest.run({ node: process.execPath, args: options.vitest, env })
-      const others = yield* runOnOtherNodes(options, env)
+      const others = yield* runElsewhere(options, env)
       return { servers, own, others }
     })
   )
 
-const describeNode = ({ outcome, version }: NodeRun): string =>
-  `Node ${version}: ${Result.isSuccess(outcome) ? Summary.line(outcome.success) : `NOT RUN: ${outcome.failure.reason}`}`
+const describeOther = ({ outcome, title }: OtherRun): string =>
+  `${title}: ${Result.isSuccess(outcome) ? Summary.line(outcome.success) : `NOT RUN: ${outcome.failure.reason}`}`
 
-/** A version of Node that could not be had is a failure: it was asked for by name. */
+/** What could not be had is a failure: it was asked for by name. */
 const sumOf = ({ others, own }: Outcome): Summary.Summary =>
-  others.reduce((sum, { outcome, version }) => {
-    const added = Result.isSuccess(outcome) ? outcome.success : Summary.failure(`Node ${version} could not be had`)
+  others.reduce((sum, { outcome, title }) => {
+    const added = Result.isSuccess(outcome) ? outcome.success : Summary.failure(`${title} could not be had`)
     return Summary.add(sum, added)
   }, own)
 
@@ -83,7 +91,7 @@ const conclude = (outcome: Outcome): number => {
     ...Servers.table(outcome.servers),
     ...Object.entries(sum.skipReasons).map(([reason, count]) => `Skipped ${count}: ${reason}`),
     ...(outcome.others.length === 0 ? [] : [`Node ${process.versions.node}: ${Summary.line(outcome.own)}`]),
-    ...outcome.others.map(describeNode),
+    ...outcome.others.map(describeOther),
     ...sum.troubles,
     ...missed.map((server) => `${Servers.title(server)} is required here and was not there: this run is a failure`),
     ...(sum.passed + sum.failed === 0 ? ["No test ran: this run is a failure"] : []),

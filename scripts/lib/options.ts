@@ -7,6 +7,7 @@ export interface Options {
   /** Names as they were written; undefined: every server that can be had. */
   readonly servers: ReadonlyArray<string> | undefined
   readonly allNodes: boolean
+  readonly runtimes: boolean
   readonly long: boolean
   readonly seed: number | undefined
   readonly noInstall: boolean
@@ -17,6 +18,7 @@ export const usage = `npm test -- [options] [file filters] [options of vitest]
   --servers a,b   only these: mysql-9.7, mariadb-11.8, mariadb-10.11; none: no server at all
   --no-install    install nothing: neither packages of the workspace nor servers
   --all-nodes     the tests of the pure packages also on the oldest Node supported and on the LTS before ours
+  --runtimes      the client also on Bun and Deno, as far as it depends on them
   --seed N        TEST_SEED for the tests that draw their inputs`
 
 /** `--name value` and `--name=value` are the same; what is wrong comes back as one line. */
@@ -25,6 +27,7 @@ export const parse = (args: ReadonlyArray<string>, env: NodeJS.ProcessEnv): Resu
   let options: Options = {
     servers: undefined,
     allNodes: false,
+    runtimes: false,
     long: false,
     seed: undefined,
     noInstall: env.EFFECT_MYSQL_NO_INSTALL === "1",
@@ -54,6 +57,9 @@ export const parse = (args: ReadonlyArray<string>, env: NodeJS.ProcessEnv): Resu
         break
       case "--all-nodes":
         options = { ...options, allNodes: true }
+        break
+      case "--runtimes":
+        options = { ...options, runtimes: true }
         break
       case "--long":
         options = { ...options, long: true }

@@ -5,6 +5,7 @@ import * as Options from "../lib/options.ts"
 const none: Options.Options = {
   servers: undefined,
   allNodes: false,
+  runtimes: false,
   long: false,
   seed: undefined,
   noInstall: false,
@@ -18,6 +19,7 @@ describe("the command line of the tests", () => {
     [["--servers=mariadb-11.8"], { servers: ["mariadb-11.8"] }],
     [["--servers", "none"], { servers: [] }],
     [["--no-install", "--all-nodes"], { noInstall: true, allNodes: true }],
+    [["--runtimes"], { runtimes: true }],
     [["--long", "--seed", "7"], { long: true, seed: 7 }],
     [["packages/client", "-t", "pool", "--bail=1"], { vitest: ["packages/client", "-t", "pool", "--bail=1"] }],
     [["a", "--servers", "none", "b"], { servers: [], vitest: ["a", "b"] }]
