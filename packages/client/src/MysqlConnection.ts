@@ -192,7 +192,10 @@ export interface Info {
   /** The address that was connected to. */
   readonly host: string
   readonly authPlugin: string
-  readonly tls: { readonly protocol: string; readonly cipher: string; readonly verified: boolean } | undefined
+  /** `resumed`: by a session of TLS that an earlier line had begun. */
+  readonly tls:
+    | { readonly protocol: string; readonly cipher: string; readonly verified: boolean; readonly resumed?: boolean }
+    | undefined
   readonly compression: "none" | "zlib" | "zstd"
   /** In which statements are sent; see the option of that name. */
   readonly charset: string

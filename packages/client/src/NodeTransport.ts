@@ -16,6 +16,7 @@ import * as Os from "node:os"
 import * as Tls from "node:tls"
 import { Receiver } from "./internal/Receiver.ts"
 import { addressOf } from "./internal/target.ts"
+import { TlsSessions } from "./internal/tlsSessions.ts"
 import type { TlsOptions } from "./MysqlConfig.ts"
 import * as MysqlError from "./MysqlError.ts"
 import type { Target, Transport, TransportConnection } from "./Transport.ts"
@@ -80,13 +81,15 @@ const lineClosed = "the server closed the line"
 
 const isAlive = (socket: Net.Socket): boolean => !socket.destroyed && !socket.readableEnded && socket.writable
 
+const isVerifying = ({ mode }: TlsOptions): boolean => mode === "verify-ca" || mode === "verify-identity"
+
 const sessionOf = (
   options: TlsOptions,
   deferred: boolean,
   socket: Net.Socket,
   host: string | undefined
 ): Tls.ConnectionOptions => {
-  const verified = !deferred && (options.mode === "verify-ca" || options.mode === "verify-identity")
+  const verified = !deferred && isVerifying(options)
   const name = options.servername ?? host ?? "localhost"
   const secret = (value: Redacted.Redacted<string | Uint8Array>): string | Buffer => {
     const plain = Redacted.value(value)
@@ -111,6 +114,8 @@ const sessionOf = (
   }
 }
 
+const sessions = new TlsSessions<Buffer>()
+
 const handshake = (
   socket: Net.Socket,
   options: TlsOptions,
@@ -121,9 +126,13 @@ const handshake = (
     const fail = (cause: unknown): void => {
       resume(Effect.fail(MysqlError.make(new MysqlError.TlsError({ problem: problemOf(cause), cause }))))
     }
+    const server = `${host} ${socket.remoteAddress} ${socket.remotePort}`
+    // A resumed session shows no certificate: whoever has yet to look at it needs a new one.
+    const resumable = isVerifying(options) && !deferred
     let secured: Tls.TLSSocket
     try {
-      secured = Tls.connect(sessionOf(options, deferred, socket, host))
+      const session = resumable ? sessions.get(options, server) : undefined
+      secured = Tls.connect({ ...sessionOf(options, deferred, socket, host), ...(session && { session }) })
     } catch (cause) {
       return fail(cause)
     }
@@ -133,6 +142,11 @@ const handshake = (
     secured.once("secureConnect", () => {
       secured.off("error", fail)
       secured.off("close", onClose)
+      // Only of a line that has passed. Until TLS 1.2 it is there now, in TLS 1.3 it comes with what the server says next.
+      if (resumable) {
+        if (secured.getProtocol() !== "TLSv1.3") sessions.set(options, server, secured.getSession()!)
+        secured.on("session", (session) => sessions.set(options, server, session))
+      }
       resume(Effect.succeed(secured))
     })
     return Effect.sync(() => secured.destroy())
@@ -201,7 +215,11 @@ class NodeConnection implements TransportConnection {
       const verified = secured.authorized && options.mode === "verify-identity"
       // A unix socket ends at the server in any case.
       if (this.secure !== "verified") this.secure = verified ? "verified" : "encrypted"
-      this.tls = { protocol: secured.getProtocol() ?? "unknown", cipher: secured.getCipher().name }
+      this.tls = {
+        protocol: secured.getProtocol() ?? "unknown",
+        cipher: secured.getCipher().name,
+        resumed: secured.isSessionReused()
+      }
     })
 
   readonly idle: TransportConnection["idle"] = Effect.sync(() => {

@@ -56,8 +56,8 @@ export interface TransportConnection {
   readonly idle: Effect.Effect<"quiet" | "bytes" | "closed">
   /** Nobody on the way can read: TLS or a unix socket. `verified`: and the server is who it says. */
   readonly secure: "no" | "encrypted" | "verified"
-  /** Protocol and cipher of TLS. */
-  readonly tls: { readonly protocol: string; readonly cipher: string } | undefined
+  /** Protocol and cipher of TLS, and whether an earlier session was resumed. */
+  readonly tls: { readonly protocol: string; readonly cipher: string; readonly resumed?: boolean } | undefined
   readonly peerCertificate: Effect.Effect<Option.Option<Uint8Array>>
   /** Where the line really goes: the address that the host name was resolved to. */
   readonly target: Target

@@ -97,8 +97,11 @@ export interface Options {
    * servers. `true` is the bare option, `false` is `OFF`. Address, port and folders are the kit's.
    */
   readonly settings?: { readonly [name: string]: string | number | boolean } | undefined
-  /** Certificates made on the spot for `localhost`, `127.0.0.1` and `::1`. Default: what the product does by itself. */
-  readonly tls?: boolean | undefined
+  /**
+   * `true`: certificates made on the spot for `localhost`, `127.0.0.1` and `::1`; or others, such as those that have
+   * expired. Default: what the product does by itself.
+   */
+  readonly tls?: boolean | Certificates.Certificates | undefined
   /** Where the server comes from. Default `EFFECT_MYSQL_PROVIDER`, or else `auto`. */
   readonly provider?: ProviderName | "auto" | undefined
   /** Further accounts, with the plugins by which they log in. */
@@ -191,7 +194,7 @@ export const make: (options?: Options) => Effect.Effect<Server, MysqlServerError
   function* (options) {
     const settings = options?.settings ?? {}
     yield* check(settings)
-    const certificates = options?.tls === true ? yield* Certificates.make() : undefined
+    const certificates = options?.tls === true ? yield* Certificates.make() : options?.tls || undefined
     const log: Log = options?.log ?? Effect.logInfo
     const provided = yield* providers.provide(options?.provider, options?.flavour, { settings, certificates, log })
     yield* Effect.forEach(options?.accounts ?? [], (account) => createAccount(provided, account), { discard: true })
