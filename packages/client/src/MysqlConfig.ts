@@ -106,6 +106,12 @@ export interface MysqlConfig {
   readonly maxPacketBytes?: number | undefined
   /** Bound of every statement that has no `timeout` of its own. Default none. */
   readonly statementTimeout?: Duration.Input | undefined
+  /**
+   * The same bound kept by the server, in steps of a millisecond: of every statement on MariaDB (`max_statement_time`), of
+   * SELECT on MySQL (`max_execution_time`). It holds also where this side cannot stop anything: behind a proxy, or when the
+   * process is gone. Default: what the server has.
+   */
+  readonly serverStatementTimeout?: Duration.Input | undefined
   /** How long a paused stream may keep the server waiting (`net_write_timeout`). Default 10 min. */
   readonly streamPauseLimit?: Duration.Input | undefined
   /** What interruption does: `kill` (KILL QUERY, default), `close`, or `wait` for the reply. */
@@ -163,6 +169,7 @@ export interface Resolved {
   readonly foundRows: boolean
   readonly maxPacketBytes: number
   readonly statementTimeout: Duration.Duration | undefined
+  readonly serverStatementTimeout: Duration.Duration | undefined
   readonly streamPauseLimit: Duration.Duration
   readonly cancellation: "kill" | "close" | "wait"
   readonly authPlugin: string | undefined
@@ -265,6 +272,7 @@ export const resolve = (config: MysqlConfig): Effect.Effect<Resolved, MysqlError
     const connectTimeout = checks.duration("connectTimeout", merged.connectTimeout, faults)
     const keepAlive = checks.duration("keepAlive", merged.keepAlive, faults)
     const statementTimeout = checks.duration("statementTimeout", merged.statementTimeout, faults)
+    const serverStatementTimeout = checks.duration("serverStatementTimeout", merged.serverStatementTimeout, faults)
     const streamPauseLimit = checks.duration("streamPauseLimit", merged.streamPauseLimit, faults)
     if (faults.length > 0) return invalid(faults)
     const password = merged.password ?? Redacted.make("")
@@ -294,6 +302,7 @@ export const resolve = (config: MysqlConfig): Effect.Effect<Resolved, MysqlError
       foundRows: merged.foundRows ?? false,
       maxPacketBytes,
       statementTimeout,
+      serverStatementTimeout,
       streamPauseLimit: streamPauseLimit ?? Duration.minutes(10),
       cancellation: merged.cancellation ?? "kill",
       authPlugin: merged.authPlugin,

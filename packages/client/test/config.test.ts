@@ -52,6 +52,7 @@ describe("defaults", () => {
         foundRows: false,
         maxPacketBytes: 64 * 1024 * 1024,
         statementTimeout: undefined,
+        serverStatementTimeout: undefined,
         streamPauseLimit: Duration.minutes(10),
         cancellation: "kill",
         compression: "none",

@@ -307,14 +307,14 @@ export class Connection implements Public.ReservedConnection {
 
   get reset(): Effect.Effect<void, MysqlError.MysqlError> {
     return Effect.suspend(() => {
-      const { config, exchange, statements } = this.core
+      const { config, exchange, info, statements } = this.core
       // Whatever the server told of the database: somebody may have told it not to.
       const back = config.database === undefined ? [] : [Command.initDatabase(config.database)]
       // MySQL's reset falls back to the server's global settings, so the session is set up again in the same flight.
-      const setUp = login.setUpCommands(config)
+      const setUp = login.setUpCommands(config, info.product)
       const flight = [Command.resetConnection, ...back, ...setUp]
       statements.forgetPrepared()
-      const sql = login.setUpStatements(config).join(";")
+      const sql = login.setUpStatements(config, info.product).join(";")
       const database =
         config.database === undefined
           ? this.execution.asking(flight, "SELECT DATABASE()", sql)

@@ -66,6 +66,7 @@ const others: ReadonlyArray<keyof MysqlConfig> = [
   "statementCacheSize",
   "maxPacketBytes",
   "statementTimeout",
+  "serverStatementTimeout",
   "streamPauseLimit",
   "furtherPasswords",
   "decoding"
@@ -199,7 +200,9 @@ const ownVariables: Readonly<Record<string, keyof MysqlConfig>> = {
 const sharedVariables: Readonly<Record<string, keyof MysqlConfig>> = {
   autocommit: "autocommit",
   sql_mode: "sqlMode",
-  net_write_timeout: "streamPauseLimit"
+  net_write_timeout: "streamPauseLimit",
+  max_execution_time: "serverStatementTimeout",
+  max_statement_time: "serverStatementTimeout"
 }
 
 export const checkVariables = (config: MysqlConfig, faults: Faults): void => {

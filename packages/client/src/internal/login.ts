@@ -95,7 +95,7 @@ const wantsTls = (
  * The statements that give a session the configured state: after the login, and after each reset, which on MySQL falls
  * back to the server's global settings.
  */
-export const setUpStatements = (config: Resolved): ReadonlyArray<string> => {
+export const setUpStatements = (config: Resolved, product: Greeting.Greeting["product"]): ReadonlyArray<string> => {
   // What a backslash means depends on the mode that the server is in, and what a byte means on the character set.
   const text = (value: string): string =>
     /[^ -[\]-~]/.test(value)
@@ -107,6 +107,7 @@ export const setUpStatements = (config: Resolved): ReadonlyArray<string> => {
     ...(config.sqlMode === undefined ? [] : [`sql_mode=${text(config.sqlMode)}`]),
     `time_zone=${text(config.timezone)}`,
     `net_write_timeout=${pauseSeconds}`,
+    ...(config.serverStatementTimeout === undefined ? [] : [statementLimit(config.serverStatementTimeout, product)]),
     ...(config.autocommit === "server" ? [] : [`autocommit=${config.autocommit ? 1 : 0}`]),
     "session_track_schema=ON",
     "session_track_state_change=ON",
@@ -121,6 +122,12 @@ export const setUpStatements = (config: Resolved): ReadonlyArray<string> => {
   ]
 }
 
+/** Both products take 0 for no limit. */
+const statementLimit = (timeout: Duration.Duration, product: Greeting.Greeting["product"]): string => {
+  const millis = Math.max(1, Math.round(Duration.toMillis(timeout)))
+  return product === "mysql" ? `max_execution_time=${millis}` : `max_statement_time=${millis / 1000}`
+}
+
 /** Results come as utf8mb4 whatever is sent: it has every character, and the decoders know no other set. */
 export const setNames = (charset: string, collation: string | undefined): ReadonlyArray<string> => [
   `SET NAMES ${charset}${collation === undefined ? "" : ` COLLATE ${collation}`}`,
@@ -128,9 +135,9 @@ export const setNames = (charset: string, collation: string | undefined): Readon
 ]
 
 /** The set-up as commands: in the character set of the session, which its first statement has chosen. */
-export const setUpCommands = (config: Resolved): ReadonlyArray<Buffer> => {
+export const setUpCommands = (config: Resolved, product: Greeting.Greeting["product"]): ReadonlyArray<Buffer> => {
   const charset = Charset.named(config.charset)
-  return setUpStatements(config).map((sql) => Command.query(charset?.encode(sql) ?? sql))
+  return setUpStatements(config, product).map((sql) => Command.query(charset?.encode(sql) ?? sql))
 }
 
 /** Sends several COM_QUERY in one flight and reads all replies. */
@@ -172,9 +179,9 @@ export const setUp = Effect.fnUntraced(function* (
   config: Resolved,
   line: Pick<Session, "transport" | "parser" | "capabilities" | "greeting">
 ) {
-  const statements = setUpStatements(config)
+  const statements = setUpStatements(config, line.greeting.product)
   const asked = questions(line.greeting.product)
-  const commands = [...setUpCommands(config), ...asked.map((sql) => Command.query(sql))]
+  const commands = [...setUpCommands(config, line.greeting.product), ...asked.map((sql) => Command.query(sql))]
   const replies = yield* flight(line.transport, line.parser, line.capabilities, commands)
   let status = line.greeting.status
   let database = config.database
