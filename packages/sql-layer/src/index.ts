@@ -16,5 +16,11 @@ export * as MysqlEngine from "./MysqlEngine.ts"
 export * as MysqlMigrator from "./MysqlMigrator.ts"
 export * as Rows from "./Rows.ts"
 export * as Session from "./Session.ts"
+/**
+ * A transaction for each test, which is rolled back.
+ *
+ * @since 0.1.0
+ */
+export * as TestTransaction from "./TestTransaction.ts"
 export * as Transaction from "./Transaction.ts"
 export * as TwoPhaseTransaction from "./TwoPhaseTransaction.ts"
