@@ -215,6 +215,50 @@ onEachServer(
   }
 )
 
+class Document extends Model.Class<Document>("Document")({
+  id: Model.Field({ select: Schema.Int, update: Schema.Int, json: Schema.Int }),
+  body: Model.JsonFromString(Schema.Struct({ text: Schema.String, at: Schema.Date })),
+  note: Model.JsonFromString(Schema.Array(Schema.Int))
+}) {}
+
+const documents = Effect.gen(function* () {
+  const sql = yield* MysqlClient.MysqlClient
+  yield* sql`DROP TABLE IF EXISTS documents`
+  yield* sql`CREATE TABLE documents (id INT AUTO_INCREMENT PRIMARY KEY, body JSON NOT NULL, note TEXT NOT NULL)`
+  const repository = yield* SqlModel.makeRepository(Document, {
+    tableName: "documents",
+    spanPrefix: "Documents",
+    idColumn: "id"
+  })
+  const document = { body: { text: "it's", at: new Date("2026-01-02T03:04:05.678Z") }, note: [1, 2] }
+  return { repository, document, insert: Document.insert.make(document) }
+})
+
+onEachServer(
+  (it) => {
+    it.effect("Model.JsonFromString reads JSON columns as text", () =>
+      Effect.gen(function* () {
+        const { document, insert, repository } = yield* documents
+        expect(yield* repository.insert(insert)).toMatchObject(document)
+      })
+    )
+  },
+  { decoding: { json: "text" } }
+)
+
+onEachServer((it) => {
+  it.effect("Model.JsonFromString does not read JSON columns that come parsed, and says so; the row is there", () =>
+    Effect.gen(function* () {
+      const { insert, repository } = yield* documents
+      const sql = yield* MysqlClient.MysqlClient
+      expect((yield* Effect.flip(repository.insert(insert)))._tag).toBe("SchemaError")
+      expect(yield* sql`SELECT body, note FROM documents`).toEqual([
+        { body: { text: "it's", at: "2026-01-02T03:04:05.678Z" }, note: "[1,2]" }
+      ])
+    })
+  )
+})
+
 const noting =
   (statements: Array<string>): Statement.Transformer =>
   (statement) =>
