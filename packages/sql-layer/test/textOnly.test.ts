@@ -126,7 +126,7 @@ onEachServer((it) => {
       const [before] = yield* sql`SELECT CONNECTION_ID() AS id`
       const [error] = failures(yield* Effect.exit(sql`SELECT ${1}`))
       expect(error!.reason.cause).toMatchObject({ reason: { _tag: "ServerError", errno: 1047 } })
-      expect(refused()).toBe(1)
+      expect(refused()).toBeGreaterThan(0)
       expect((yield* sql`SELECT CONNECTION_ID() AS id`)[0]).toEqual(before)
       expect(yield* sql`SELECT ${1} AS one`.unprepared).toEqual([{ one: 1 }])
     })
