@@ -342,7 +342,7 @@ export interface MysqlConnection {
    * an INSERT or REPLACE of one row is sent with many (`VALUES (?, UPPER(?), 'x') AS new ON DUPLICATE KEY UPDATE …`
    * included); everything else is executed once a row, many executions in one write. Rows that come back are dropped.
    *
-   * The iterable is read a chunk at a time. A row of the wrong length, or with a value that cannot be sent, fails with
+   * All rows give their values by position, or all by name. The iterable is read a chunk at a time. A row of the wrong length, or with a value that cannot be sent, fails with
    * `ParameterError` that names the row, counted from 0, and nothing of its chunk is sent. When the server refuses a
    * statement, those sent with it may have run, and nothing behind them has: who wants all or nothing runs it in a
    * transaction. Interruption stops the statement under way; the chunks before it have run.
@@ -353,7 +353,7 @@ export interface MysqlConnection {
    */
   readonly batch: (
     sql: string,
-    rows: Iterable<ReadonlyArray<unknown>>,
+    rows: Iterable<Params>,
     options?: BatchOptions
   ) => Effect.Effect<BatchResult, MysqlError>
   /**

@@ -381,6 +381,40 @@ for (const server of SharedServers.all) {
       }).pipe(Effect.provide(server.layer))
     )
 
+    it.live("takes values by name, and says which name of which row has none", () =>
+      Effect.gen(function* () {
+        const connection = yield* connectToDatabase()
+        yield* connection.query("CREATE TABLE t (a INT, b VARCHAR(20))")
+        const named = [
+          { a: 1, b: "x" },
+          { b: "y", a: 2 }
+        ]
+        const result = yield* connection.batch("INSERT INTO t VALUES (:a, UPPER(:b))", named)
+        expect(result).toMatchObject({ affectedRows: 2, statements: 1 })
+        yield* connection.batch("UPDATE t SET b = CONCAT(b, :b, :b) WHERE a = :a", named)
+        expect(yield* all(connection, "SELECT * FROM t ORDER BY a")).toEqual([
+          [1, "Xxx"],
+          [2, "Yyy"]
+        ])
+        for (const [bad, parameter] of [
+          [{ a: 3 }, "b"],
+          [{ a: 3, b: Number.NaN }, "b"],
+          [{ a: 3, b: "z", c: 1 }, "c"],
+          [[3, "z"], "row"]
+        ] as const) {
+          const error = yield* Effect.flip(connection.batch("INSERT INTO t VALUES (:a, :b)", [...named, bad]))
+          expect(error.reason).toMatchObject({ _tag: "ParameterError", row: 2, parameter })
+        }
+        const mixed = yield* Effect.flip(connection.batch("INSERT INTO t VALUES (?, ?)", [[1, "x"], { a: 1, b: "x" }]))
+        expect(mixed.reason).toMatchObject({ _tag: "ParameterError", row: 1 })
+        for (const chunkSize of [0, -1, 0.5, Number.NaN]) {
+          const error = yield* Effect.flip(connection.batch("DO ?", [[1]], { chunkSize }))
+          expect(error.reason._tag).toBe("ConfigurationError")
+        }
+        expect(yield* scalar(connection, "SELECT COUNT(*) FROM t")).toBe(2)
+      }).pipe(Effect.provide(server.layer))
+    )
+
     it.live("of no rows nothing is sent", () =>
       Effect.gen(function* () {
         const { connect, counts } = counting(connectToDatabase)

@@ -12,9 +12,10 @@ import * as Execute from "@effect-mysql/protocol/command/Execute"
 import * as Packet from "@effect-mysql/protocol/framing/Packet"
 import { Reply } from "@effect-mysql/protocol/reply/Reply"
 import * as InsertTemplate from "@effect-mysql/protocol/value/InsertTemplate"
+import { ParameterError } from "@effect-mysql/protocol/value/Parameter"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import type { BatchOptions, BatchResult } from "../MysqlConnection.ts"
+import type { BatchOptions, BatchResult, Params } from "../MysqlConnection.ts"
 import type * as MysqlError from "../MysqlError.ts"
 import type { Message, Rows, Way } from "./batchWays.ts"
 import * as ways from "./batchWays.ts"
@@ -23,6 +24,7 @@ import { type Entry, failureOf, make as makeEntry } from "./Entry.ts"
 import { cannotPrepare, type Execution, needReprepare } from "./Execution.ts"
 import * as failures from "./failures.ts"
 import * as generatedIds from "./generatedIds.ts"
+import { byName } from "./named.ts"
 import type { Prepared, Statement } from "./statements.ts"
 
 /** Rows of a chunk, unless told otherwise. */
@@ -31,9 +33,75 @@ const defaultChunkSize = 1000
 const maxFlight = 128
 const maxFlightBytes = 1024 * 1024
 
-export class Batch {
+/** A statement with `?`, and how the values of a row come into their order. */
+interface Text {
+  readonly sql: string
+  readonly names: ReadonlyArray<string>
+  readonly valuesOf: (row: Params, number: number) => Result.Result<ReadonlyArray<unknown>, MysqlError.MysqlError>
+}
+
+/** The first row tells whether values are given by position or by name. */
+const textOf = (
+  core: Core,
+  execution: Execution,
+  sql: string,
+  first: Params,
+  firstRow: number
+): Result.Result<Text, MysqlError.MysqlError> => {
+  if (isPositional(first)) {
+    const valuesOf: Text["valuesOf"] = (row, number) =>
+      isPositional(row) ? Result.succeed(row) : Result.fail(failures.row(mixed, number))
+    return Result.succeed({ sql, names: [], valuesOf })
+  }
+  const read = (row: Params, number: number) =>
+    isPositional(row)
+      ? Result.fail(failures.row(mixed, number))
+      : Result.mapError(core.namedTexts.positional(sql, row, execution.sqlMode), failures.ofRow(number))
+  return Result.map(read(first, firstRow), ({ names, sql: positional }) => ({
+    sql: positional,
+    names,
+    valuesOf: (row, number) => Result.map(read(row, number), ({ values }) => values)
+  }))
+}
+
+const isPositional = (row: Params): row is ReadonlyArray<unknown> => Array.isArray(row)
+
+const mixed = new ParameterError({ parameter: "row", message: "values by position and by name are mixed" })
+
+/** Takes the rows a chunk at a time; the iterable is closed in any case. */
+export const run = (
+  core: Core,
+  execution: Execution,
+  sql: string,
+  rows: Iterable<Params>,
+  options: BatchOptions | undefined
+): Effect.Effect<BatchResult, MysqlError.MysqlError> =>
+  Effect.suspend(() => {
+    const { chunkSize = defaultChunkSize, firstRow = 0 } = options ?? {}
+    if (!Number.isSafeInteger(chunkSize) || chunkSize < 1) {
+      return Effect.fail(
+        failures.configuration(`chunkSize is a whole number of rows, at least 1, and not ${chunkSize}`)
+      )
+    }
+    const iterator = rows[Symbol.iterator]()
+    const started = Effect.suspend(() => {
+      const first = iterator.next()
+      if (first.done === true)
+        return Effect.succeed<BatchResult>({ affectedRows: 0, warningCount: 0, statements: 0, insertIds: [] })
+      const text = textOf(core, execution, sql, first.value, firstRow)
+      if (Result.isFailure(text)) return Effect.fail(text.failure)
+      return new Batch(core, execution, text.success, options).run(first.value, iterator)
+    })
+    return Effect.ensuring(
+      started,
+      Effect.sync(() => void iterator.return?.())
+    )
+  })
+
+class Batch {
   private readonly core: Core
   private readonly execution: Execution
+  private readonly text: Text
   private readonly statement: Statement
   private readonly chunkSize: number
   private readonly firstRow: number
@@ -47,9 +115,11 @@ export class Batch {
   /** `undefined` as soon as there is a row whose id is not known. */
   private insertIds: Array<generatedIds.Id> | undefined = []
 
-  constructor(core: Core, execution: Execution, statement: Statement, options: BatchOptions | undefined) {
+  constructor(core: Core, execution: Execution, text: Text, options: BatchOptions | undefined) {
+    const statement = core.statements.get(text.sql)
     this.core = core
     this.execution = execution
+    this.text = text
     this.statement = statement
     this.chunkSize = options?.chunkSize ?? defaultChunkSize
     this.firstRow = options?.firstRow ?? 0
@@ -57,32 +127,26 @@ export class Batch {
     this.returning = /\breturning\b/i.test(statement.sql)
   }
 
-  run(rows: Iterable<Rows[number]>): Effect.Effect<BatchResult, MysqlError.MysqlError> {
-    return Effect.suspend(() => {
-      if (!Number.isSafeInteger(this.chunkSize) || this.chunkSize < 1) {
-        return Effect.fail(
-          failures.configuration(`chunkSize is a whole number of rows, at least 1, and not ${this.chunkSize}`)
-        )
+  /** Of the row that was taken already, and of those that follow. */
+  run(first: Params, rest: Iterator<Params>): Effect.Effect<BatchResult, MysqlError.MysqlError> {
+    let taken: IteratorResult<Params> | undefined = { done: false, value: first }
+    let number = this.firstRow
+    const next: Effect.Effect<BatchResult, MysqlError.MysqlError> = Effect.suspend(() => {
+      const chunk: Array<ReadonlyArray<unknown>> = []
+      while (chunk.length < this.chunkSize) {
+        const row = taken ?? rest.next()
+        taken = undefined
+        if (row.done === true) break
+        const values = this.text.valuesOf(row.value, number + chunk.length)
+        if (Result.isFailure(values)) return Effect.fail(values.failure)
+        chunk.push(values.success)
       }
-      const iterator = rows[Symbol.iterator]()
-      let taken = this.firstRow
-      const next: Effect.Effect<BatchResult, MysqlError.MysqlError> = Effect.suspend(() => {
-        const chunk: Array<Rows[number]> = []
-        while (chunk.length < this.chunkSize) {
-          const row = iterator.next()
-          if (row.done === true) break
-          chunk.push(row.value)
-        }
-        if (chunk.length === 0) return Effect.succeed(this.result)
-        const first = taken
-        taken += chunk.length
-        return Effect.andThen(this.send(chunk, first), next)
-      })
-      return Effect.ensuring(
-        this.holding(next),
-        Effect.sync(() => void iterator.return?.())
-      )
+      if (chunk.length === 0) return Effect.succeed(this.result)
+      const sent = this.send(chunk, number)
+      number += chunk.length
+      return Effect.andThen(sent, next)
     })
+    return Effect.mapError(this.holding(next), byName(this.text.names))
   }
 
   private get result(): BatchResult {

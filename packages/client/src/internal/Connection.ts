@@ -12,7 +12,7 @@ import * as Stream from "effect/Stream"
 import type { Resolved } from "../MysqlConfig.ts"
 import type * as Public from "../MysqlConnection.ts"
 import * as MysqlError from "../MysqlError.ts"
-import { Batch } from "./Batch.ts"
+import * as batch from "./Batch.ts"
 import * as Core from "./Core.ts"
 import { call } from "./call.ts"
 import type { Canceller } from "./canceller.ts"
@@ -144,11 +144,10 @@ export class Connection implements Public.ReservedConnection {
 
   batch(
     sql: string,
-    rows: Iterable<ReadonlyArray<unknown>>,
+    rows: Iterable<Public.Params>,
     options?: Public.BatchOptions
   ): Effect.Effect<Public.BatchResult, MysqlError.MysqlError> {
-    const { core, execution } = this
-    return Effect.suspend(() => new Batch(core, execution, core.statements.get(sql), options).run(rows))
+    return batch.run(this.core, this.execution, sql, rows, options)
   }
 
   loadData<E, R>(

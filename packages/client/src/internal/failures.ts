@@ -25,6 +25,18 @@ export const row = (cause: ParameterError, first: number = 0): MysqlError.MysqlE
   return MysqlError.make(new MysqlError.ParameterError({ parameter: cause.parameter, row, message, cause }))
 }
 
+/** The same about one of many rows. */
+export const ofRow =
+  (row: number) =>
+  (error: MysqlError.MysqlError): MysqlError.MysqlError => {
+    const { reason } = error
+    if (reason._tag !== "ParameterError") return error
+    const message = `Row ${row}: ${reason.message}`
+    return MysqlError.make(
+      new MysqlError.ParameterError({ parameter: reason.parameter, row, message, cause: reason.cause })
+    )
+  }
+
 export const configuration = (...faults: ReadonlyArray<string>): MysqlError.MysqlError =>
   MysqlError.make(new MysqlError.ConfigurationError({ faults }))
 

@@ -71,5 +71,7 @@ export const byName =
     const name = names[reason.parameter]
     if (name === undefined) return error
     const message = reason.message.replace(`Parameter ${reason.parameter}`, `Parameter :${name}`)
-    return MysqlError.make(new MysqlError.ParameterError({ parameter: name, message, cause: reason.cause }))
+    return MysqlError.make(
+      new MysqlError.ParameterError({ parameter: name, row: reason.row, message, cause: reason.cause })
+    )
   }

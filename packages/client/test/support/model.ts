@@ -138,13 +138,14 @@ class Worker {
         expect(result.affectedRows).toBe(1)
         this.possible = new Set(Array.from(this.possible, (n) => n + 1))
       }),
-    changeInterrupted: () =>
-      Effect.map(
-        this.interrupting(this.connection.query(`UPDATE counters SET n = n + 1 WHERE worker = ${this.id}`)),
-        () => {
-          this.possible = new Set([...this.possible, ...Array.from(this.possible, (n) => n + 1)])
-        }
-      ),
+    changeInterrupted: () => {
+      const { connection } = this
+      const change = connection.query(`UPDATE counters SET n = n + 1 WHERE worker = ${this.id}`)
+      // Where others are behind it it is not stopped: it can run until the server has answered what was sent later.
+      return Effect.map(Effect.andThen(this.interrupting(change), connection.ping), () => {
+        this.possible = new Set([...this.possible, ...Array.from(this.possible, (n) => n + 1)])
+      })
+    },
     read: () =>
       Effect.map(
         this.connection.query<readonly [number]>("SELECT n FROM counters WHERE worker = ?", [this.id], array),
