@@ -31,15 +31,16 @@ const openFrame = Packet.frame(Buffer.alloc(200), 2).subarray(0, 4)
 const asChunk = (payload: Buffer, { before, behind }: Surroundings): Buffer =>
   Buffer.concat([Packet.frame(before, 0), Packet.frame(payload, 1), openFrame, behind])
 
-/** The least number of packets between two looks at the memory. */
-const memoryEvery = 100_000
+/** So often in a run the memory is looked at. */
+const looks = 50
 
 setFlagsFromString("--expose-gc")
 const collectGarbage = runInNewContext("gc") as () => void
 
 /** Bytes that are in use once everything that can go is gone. */
 const bytesInUse = (): number => {
-  collectGarbage()
+  // What buffers have held is given back by the collection after the one that found them gone.
+  for (let count = 0; count < 3; count++) collectGarbage()
   const { external, heapUsed } = process.memoryUsage()
   return heapUsed + external
 }
@@ -59,9 +60,10 @@ const maxFaults = 10
 const watch = (count: number, work: (findings: Findings, index: number) => void): Findings => {
   const findings: Findings = { faults: [], values: 0, errors: 0, grownBytes: 0 }
   const before = bytesInUse()
+  const every = Math.ceil(count / looks)
   for (let index = 0; index < count && findings.faults.length < maxFaults; index++) {
     work(findings, index)
-    if (index % memoryEvery === memoryEvery - 1 || index === count - 1) {
+    if (index % every === every - 1) {
       findings.grownBytes = Math.max(findings.grownBytes, bytesInUse() - before)
     }
   }
