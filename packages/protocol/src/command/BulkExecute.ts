@@ -10,13 +10,13 @@
  *
  * @since 0.1.0
  */
-import * as Result from "effect/Result"
+import type * as Result from "effect/Result"
 import { Writer } from "../Bytes.ts"
 import { ColumnType } from "../ColumnType.ts"
 import * as Packet from "../framing/Packet.ts"
 import { inCharset, typeOf, unsignedFlag, write } from "../value/BinaryValue.ts"
 import type { Charset } from "../value/Charset.ts"
-import { classify, type Parameter, ParameterError } from "../value/Parameter.ts"
+import { attempt, classify, type Parameter, ParameterError } from "../value/Parameter.ts"
 import type { Zone } from "../value/Zone.ts"
 import { Code } from "./Command.ts"
 
@@ -92,8 +92,8 @@ type Cell = Exclude<Parameter, { readonly _tag: "Null" }> | number
  * @since 0.1.0
  * @category encoding
  */
-export const encode = (bulk: BulkExecute): Result.Result<ReadonlyArray<Message>, ParameterError> => {
-  try {
+export const encode = (bulk: BulkExecute): Result.Result<ReadonlyArray<Message>, ParameterError> =>
+  attempt(() => {
     const messages: Array<Message> = []
     const columns = bulk.rows[0]?.length ?? 0
     let run: Array<ReadonlyArray<Cell>> = []
@@ -111,12 +111,8 @@ export const encode = (bulk: BulkExecute): Result.Result<ReadonlyArray<Message>,
       run.push(cells)
     }
     writeRun(bulk, run, kinds, messages)
-    return Result.succeed(messages)
-  } catch (error) {
-    if (error instanceof ParameterError) return Result.fail(error)
-    throw error
-  }
-}
+    return messages
+  })
 
 /** A type as it is written, but for integers that a DOUBLE holds as well: those are told apart. */
 type Kind = number
@@ -185,9 +181,7 @@ const classifyRow = (
       if (charset !== undefined) inCharset(classified, parameter, charset)
       return classified._tag === "Null" ? Indicator.null : classified
     } catch (error) {
-      throw error instanceof ParameterError
-        ? new ParameterError({ parameter, row: index, message: error.message })
-        : error
+      throw new ParameterError({ parameter, row: index, message: (error as ParameterError).message })
     }
   })
 }

@@ -12,7 +12,7 @@ import { ColumnType } from "../ColumnType.ts"
 import * as Packet from "../framing/Packet.ts"
 import { inCharset, typeOf, unsignedFlag, write } from "../value/BinaryValue.ts"
 import type { Charset } from "../value/Charset.ts"
-import { classify, type Parameter, ParameterError } from "../value/Parameter.ts"
+import { attempt, classify, type Parameter, type ParameterError } from "../value/Parameter.ts"
 import type { Zone } from "../value/Zone.ts"
 import type { QueryAttributes } from "./QueryAttributes.ts"
 
@@ -72,7 +72,7 @@ export const encode = (execute: Execute): Result.Result<Encoded, ParameterError>
   const writer = new Writer(16 + count * 16).u8(code).u32(execute.statementId).u8(flags).u32(1)
   if (names !== undefined) writer.lengthEncoded(count)
   if (count === 0) return Result.succeed({ bytes: Packet.seal(writer), boundTypes: [] })
-  try {
+  return attempt(() => {
     const values: Array<Parameter | typeof longDataMarker> = []
     const types: Array<number> = []
     // Attributes have names, which go with the types.
@@ -111,11 +111,8 @@ export const encode = (execute: Execute): Result.Result<Encoded, ParameterError>
       else write(writer, value)
     }
     if (count > own) types.length = own
-    return Result.succeed({ bytes: Packet.seal(writer), boundTypes: known ? boundTypes! : types })
-  } catch (error) {
-    if (error instanceof ParameterError) return Result.fail(error)
-    throw error
-  }
+    return { bytes: Packet.seal(writer), boundTypes: known ? boundTypes! : types }
+  })
 }
 
 const realTypes: ReadonlySet<number> = new Set([ColumnType.DOUBLE, ColumnType.FLOAT])

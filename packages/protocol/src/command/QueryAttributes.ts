@@ -6,13 +6,13 @@
  *
  * @since 0.1.0
  */
-import * as Result from "effect/Result"
+import type * as Result from "effect/Result"
 import { Writer } from "../Bytes.ts"
 import { ColumnType } from "../ColumnType.ts"
 import * as Packet from "../framing/Packet.ts"
 import { inCharset, typeOf, write } from "../value/BinaryValue.ts"
 import type { Charset } from "../value/Charset.ts"
-import { classify, type Parameter, ParameterError } from "../value/Parameter.ts"
+import { attempt, classify, type Parameter, type ParameterError } from "../value/Parameter.ts"
 import type { Zone } from "../value/Zone.ts"
 import { Code } from "./Command.ts"
 
@@ -49,7 +49,7 @@ export const query = (
     .u8(Code.QUERY)
     .lengthEncoded(names.length)
     .lengthEncoded(oneSet)
-  try {
+  return attempt(() => {
     if (names.length > 0) {
       const { charset, offsetMinutes } = session
       const values = names.map((name) => {
@@ -58,11 +58,8 @@ export const query = (
       })
       writeAttributes(writer, names, values)
     }
-    return Result.succeed(Packet.seal(typeof sql === "string" ? writer.text(sql) : writer.bytes(sql)))
-  } catch (error) {
-    if (error instanceof ParameterError) return Result.fail(error)
-    throw error
-  }
+    return Packet.seal(typeof sql === "string" ? writer.text(sql) : writer.bytes(sql))
+  })
 }
 
 const writeAttributes = (

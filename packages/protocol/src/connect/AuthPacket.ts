@@ -6,9 +6,9 @@
  *
  * @since 0.1.0
  */
-import * as Result from "effect/Result"
-import { Reader, Writer } from "../Bytes.ts"
-import { ProtocolError } from "../ProtocolError.ts"
+import type * as Result from "effect/Result"
+import { decode as decodeWith, type Reader, Writer } from "../Bytes.ts"
+import type { ProtocolError } from "../ProtocolError.ts"
 import * as Err from "../reply/Err.ts"
 import * as Ok from "../reply/Ok.ts"
 import { type Capabilities, Flag, has } from "./Capabilities.ts"
@@ -29,15 +29,8 @@ export type AuthPacket =
  * @since 0.1.0
  * @category decoding
  */
-export const decode = (bytes: Uint8Array, capabilities: Capabilities): Result.Result<AuthPacket, ProtocolError> => {
-  const reader = new Reader("authentication", bytes)
-  try {
-    return Result.succeed(read(reader, capabilities))
-  } catch (error) {
-    if (error instanceof ProtocolError) return Result.fail(error)
-    throw error
-  }
-}
+export const decode = (bytes: Uint8Array, capabilities: Capabilities): Result.Result<AuthPacket, ProtocolError> =>
+  decodeWith("authentication", bytes, (reader) => read(reader, capabilities))
 
 const read = (reader: Reader, capabilities: Capabilities): AuthPacket => {
   const first = reader.u8()

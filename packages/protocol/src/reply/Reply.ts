@@ -174,6 +174,7 @@ export class Reply {
       }
       if (parser.error !== undefined) throw parser.error
     } catch (error) {
+      /* v8 ignore if -- @preserve no bytes do it: only a caller's own function could throw anything else */
       if (!(error instanceof ProtocolError)) throw error
       this.failure = error
       this.state = "done"
@@ -414,9 +415,7 @@ export class Reply {
   }
 
   private refusal(bytes: Buffer, start: number, end: number): void {
-    const reader = new Reader("reply", bytes, start, end)
-    if (reader.u8() !== 0xff) reader.fail("ERR", "another packet")
-    const err = Err.read(reader)
+    const err = Err.read(new Reader("reply", bytes, start + 1, end))
     if (err.errno === Progress.errno && hasExtended(this.options.capabilities, ExtendedFlag.PROGRESS)) {
       this.options.onProgress?.(Progress.read(new Reader("progress report", bytes, start + 3, end)))
       return

@@ -195,8 +195,8 @@ export const makeEncoder = (format: Format, zone: Zone): Encoder => {
         count++
       }
     } catch (error) {
-      if (!(error instanceof ParameterError)) throw error
-      return Result.fail(new ParameterError({ parameter: error.parameter, row: count, message: error.message }))
+      const { message, parameter } = error as ParameterError
+      return Result.fail(new ParameterError({ parameter, row: count, message }))
     }
     const last = Buffer.from(lines, "utf8")
     return Result.succeed(parts.length === 0 ? last : Buffer.concat([...parts, last]))

@@ -90,8 +90,8 @@ export const attempt = <A>(f: () => A): Result.Result<A, ParameterError> => {
   try {
     return Result.succeed(f())
   } catch (error) {
+    /* v8 ignore else -- @preserve nothing below throws anything else: values with code of their own are caught apart */
     if (error instanceof ParameterError) return Result.fail(error)
-    /* v8 ignore next -- @preserve nothing below throws anything else: values with code of their own are caught apart */
     throw error
   }
 }

@@ -134,6 +134,14 @@ describe.skipIf(!servers.includes("mysql-9.7"))("attributes of statements", () =
     expect(encode("fine")).toMatchObject({ _tag: "Success" })
   })
 
+  it("of an execution may be NULL", () => {
+    const attributes = { a: null }
+    const encoded = Execute.encode({ statementId: 1, parameters: [], boundTypes: [], offsetMinutes: 0, attributes })
+    const { bytes: message, boundTypes } = Result.getOrThrow(encoded)
+    expect(hex(message.subarray(4))).toBe("17" + "01000000" + "08" + "01000000" + "01" + "01" + "01" + "06000161")
+    expect(boundTypes).toEqual([])
+  })
+
   it("are in the character set of the session", () => {
     const latin1 = { offsetMinutes: 0, charset: Charset.named("latin1") }
     const encoded = Result.getOrThrow(QueryAttributes.query(Buffer.from("x"), { a: "ü", b: null }, latin1))
@@ -204,7 +212,7 @@ describe("rows in bulk", () => {
 
   it.each<[name: string, values: ReadonlyArray<unknown>, types: ReadonlyArray<string>]>([
     ["truth values", [true, false], ["0100"]],
-    ["truth values and numbers", [true, 7], ["0800"]],
+    ["truth values and numbers", [true, 7, false], ["0800"]],
     ["numbers and fractions", [7, 0.5, true], ["0500"]],
     ["a number and a bigint", [7, 2n ** 60n], ["0800"]],
     ["a bigint and a number", [2n ** 60n, 7], ["0800"]],

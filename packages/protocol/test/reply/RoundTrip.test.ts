@@ -25,6 +25,7 @@ const everything: Capabilities = {
 }
 const nothing: Capabilities = { flags: Flag.LONG_PASSWORD, extended: 0 }
 const agreed = fc.constantFrom(everything, nothing)
+const asArrays = { shape: "array", decoding: {}, offsetMinutes: 0 } as const
 
 const text = fc.string({ unit: "grapheme", maxLength: 300 })
 const name = fc.string({ unit: "grapheme-ascii", maxLength: 20 })
@@ -82,6 +83,8 @@ describe("what a server writes is what is read:", () => {
         const status = value.status | ServerStatus.sessionStateChanged
         const decoded = Ok.decode(bytesOf(Ok.encode({ ...value, changes }, 0x00, everything)), everything)
         expect(decoded).toEqual(Result.succeed({ ...value, status, changes }))
+        const none = Ok.decode(bytesOf(Ok.encode(value, 0x00, everything)), everything)
+        expect(none).toEqual(Result.succeed({ ...value, changes: [] }))
       })
     )
   })
@@ -199,7 +202,7 @@ it.each([
   const reply = new Reply.Reply({
     command: "plain",
     capabilities,
-    rows: { shape: "array", decoding: {}, offsetMinutes: 0 }
+    rows: asArrays
   })
   expect(reply.product).toBe(product)
   expect(productOf(capabilities)).toBe(product)
@@ -207,4 +210,75 @@ it.each([
   parser.expect(1)
   parser.feed(Packet.seal(Err.encode({ errno: 1062, sqlState: "23000", message: "" }), 1))
   expect(reply.consume(parser)).toBe(true)
+})
+
+describe("of an upload", () => {
+  it("an empty part is nothing, and the end is an empty packet", () => {
+    const upload = new LocalInfile.Upload(4)
+    expect(upload.part(new Uint8Array(0))).toEqual(Buffer.alloc(0))
+    expect(upload.part(Uint8Array.of(7)).toString("hex")).toBe("0100000507")
+    expect(upload.end().toString("hex")).toBe("00000006")
+    expect(upload.sequence).toBe(7)
+  })
+
+  it("that nobody asked for a reply takes no notice", () => {
+    const reply = new Reply.Reply({ command: "plain", capabilities: nothing, rows: asArrays })
+    reply.uploaded(Packet.makeParser(), new LocalInfile.Upload(0))
+    expect(reply.done).toBe(false)
+  })
+})
+
+describe("where metadata is optional", () => {
+  const fed = (options: Partial<Reply.ReplyOptions>, ...payloads: ReadonlyArray<Uint8Array>): Reply.Reply => {
+    const reply = new Reply.Reply({ command: "execute", capabilities: everything, rows: asArrays, ...options })
+    const parser = Packet.makeParser()
+    parser.expect(1)
+    for (const [index, payload] of payloads.entries()) parser.feed(Packet.frame(payload, index + 1))
+    reply.consume(parser)
+    return reply
+  }
+  const without = bytesOf(ColumnCount.encode({ count: 1, follows: false }, everything))
+  const column: Column.Column = {
+    name: "v",
+    table: "",
+    database: "",
+    originalName: "",
+    originalTable: "",
+    collation: 63,
+    length: 12,
+    type: 0xfc,
+    flags: 0,
+    decimals: 0,
+    extendedType: "vector",
+    format: undefined
+  }
+
+  it("a prepare goes without definitions", () => {
+    const prepared = { statementId: 1, columnCount: 2, parameterCount: 3, warningCount: 0, follows: false }
+    const reply = fed({ command: "prepare" }, bytesOf(PrepareOk.encode(prepared, everything)))
+    expect(reply.done).toBe(true)
+    expect(reply.prepared).toEqual(prepared)
+  })
+
+  it("an execution can do with the columns of the prepare; a vector that the server calls one is one", () => {
+    const row = Buffer.from("00" + "00" + "04" + "0000803f", "hex")
+    const end = bytesOf(Ok.encode({ affectedRows: 0, insertId: 0, status: 2, warningCount: 0 }, 0xfe, everything))
+    const reply = fed({ columns: [column] }, without, row, end)
+    expect(reply.results.map(({ rows }) => rows)).toEqual([[[new Float32Array([1])]]])
+  })
+
+  it.each([[undefined], [[column, column]]])("an execution without columns that fit breaks the protocol", (columns) => {
+    expect(fed({ columns }, without).failure?.message).toMatch(/expected column definitions, got none/)
+  })
+
+  it("progress comes in between, and is told where somebody listens", () => {
+    const progress = { stage: 1, stages: 2, percent: 12.5, info: "copying" }
+    const report = bytesOf(Progress.encode(progress))
+    const ok = bytesOf(Ok.encode({ affectedRows: 1, insertId: 0, status: 2, warningCount: 0 }, 0, everything))
+    const told: Array<Progress.Progress> = []
+    for (const onProgress of [undefined, (report: Progress.Progress) => void told.push(report)]) {
+      expect(fed({ command: "plain", onProgress }, report, ok).results[0]?.ok.affectedRows).toBe(1)
+    }
+    expect(told).toEqual([progress])
+  })
 })

@@ -15,6 +15,7 @@ describe("one row becomes many", () => {
   it.each<[sql: string, rewritten: string]>([
     ["INSERT INTO t (a, b) VALUES (?, ?)", "INSERT INTO t (a, b) VALUES (#, #),(#, #)"],
     ["INSERT INTO t VALUES(?)", "INSERT INTO t VALUES(#),(#)"],
+    ["INSERT INTO t VALUES ()", "INSERT INTO t VALUES (),()"],
     ["insert t value (?)", "insert t value (#),(#)"],
     ["REPLACE INTO t VALUES (?, 'k')", "REPLACE INTO t VALUES (#, 'k'),(#, 'k')"],
     ["INSERT INTO t VALUES (UPPER(?), NOW())", "INSERT INTO t VALUES (UPPER(#), NOW()),(UPPER(#), NOW())"],
