@@ -189,7 +189,7 @@ const maxStatementCacheSize = 1_000_000
 /**
  * What a URL says: `mysql://user:password@host:port/database?parameter=value`, every part but the host optional and
  * percent-encoded, an IPv6 address in brackets. The parameters are `autocommit`, `cancellation`, `charset`, `collation`,
- * `connectTimeout`, `foundRows`, `keepAlive`, `prepare`, `socketPath`, `statementCacheSize`, `statementTimeout`,
+ * `compression`, `connectTimeout`, `foundRows`, `keepAlive`, `prepare`, `socketPath`, `statementCacheSize`, `statementTimeout`,
  * `streamPauseLimit`, `timezone` and `tls` (a mode); durations are milliseconds or as in `30 seconds`. Any other one is
  * an error.
  *

@@ -81,6 +81,9 @@ const lineClosed = "the server closed the line"
 
 const isAlive = (socket: Net.Socket): boolean => !socket.destroyed && !socket.readableEnded && socket.writable
 
+/** Deno calls a line authorized whose certificate it was not to refuse: there nothing can be put off. */
+const tellsUnauthorized = !("Deno" in globalThis)
+
 const isVerifying = ({ mode }: TlsOptions): boolean => mode === "verify-ca" || mode === "verify-identity"
 
 const sessionOf = (
@@ -208,8 +211,9 @@ class NodeConnection implements TransportConnection {
       return socket.write(bytes) ? Effect.void : drained(socket)
     })
 
-  readonly startTls = (options: TlsOptions, deferred = false): Effect.Effect<void, MysqlError.MysqlError> =>
+  readonly startTls = (options: TlsOptions, wanted = false): Effect.Effect<void, MysqlError.MysqlError> =>
     Effect.gen({ self: this }, function* () {
+      const deferred = wanted && tellsUnauthorized
       const secured = yield* handshake(this.line.socket, options, deferred, this.host)
       this.line = watch(flow(secured))
       const verified = secured.authorized && options.mode === "verify-identity"

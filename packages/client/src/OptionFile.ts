@@ -3,7 +3,8 @@
  * and certificates there, for all programs.
  *
  * Understood are `host`, `port`, `socket`, `protocol`, `user`, `password`, `database`, `default-character-set`,
- * `connect-timeout` (seconds), `init-command`, `max-allowed-packet`, `default-auth`, `enable-cleartext-plugin`,
+ * `connect-timeout` (seconds), `init-command`, `max-allowed-packet`, `compress`,
+ * `compression-algorithms`, `default-auth`, `enable-cleartext-plugin`,
  * `get-server-public-key`, `server-public-key-path`, `ssl`, `ssl-mode`, `ssl-ca`, `ssl-cert`, `ssl-key`,
  * `ssl-passphrase`, `ssl-verify-server-cert`, `tls-version` and `tls-sni-servername`. Other options are those of other
  * programs and are ignored, as are `!include` and `!includedir`.

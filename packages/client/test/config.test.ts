@@ -91,6 +91,7 @@ describe("a URL", () => {
     ["mysql://h?timezone=%2B02:00", { timezone: "+02:00", offsetMinutes: 120 }],
     ["mysql:///shop?socketPath=/run/mysqld/mysqld.sock", { target: { socketPath: "/run/mysqld/mysqld.sock" } }],
     ["mysql://h?charset=latin1&collation=latin1_german1_ci", { charset: "latin1", collation: "latin1_german1_ci" }],
+    ["mysql://h?compression=zstd", { compression: "zstd" }],
     ["mysql://h?collation=utf8mb3_bin", { charset: "utf8mb3", collation: "utf8mb3_bin" }],
     [
       "mysql://h?connectTimeout=500&keepAlive=30%20seconds",

@@ -112,6 +112,8 @@ describe("options", () => {
       "default-auth=parsec\nenable-cleartext-plugin\nget-server-public-key=OFF",
       { authPlugin: "parsec", allowCleartextPassword: true, allowPublicKeyRetrieval: false }
     ],
+    ["compress", { compression: "zlib" }],
+    ["compression-algorithms=zstd,zlib", { compression: "zstd" }],
     ["no-auto-rehash\nprompt=x\n__proto__=1", {}]
   ]
 
@@ -129,6 +131,7 @@ describe("options", () => {
       "default-character-set=gbk",
       `default-character-set: "gbk" is none of utf8mb4, utf8mb3, utf8, latin1, ascii, binary, auto`
     ],
+    ["compression-algorithms=lz4", `compression-algorithms: "lz4" is none of zlib, zstd, uncompressed`],
     ["tls-version=TLSv1.1", "tls-version: it lists none of TLSv1.2, TLSv1.3"]
   ]
 

@@ -83,6 +83,13 @@ const charsets: Readonly<Record<string, MysqlConfig["charset"]>> = {
   auto: undefined
 }
 
+/** The first of a list is the one that is preferred. */
+const algorithms: Readonly<Record<string, MysqlConfig["compression"]>> = {
+  zlib: "zlib",
+  zstd: "zstd",
+  uncompressed: "none"
+}
+
 const versions = ["TLSv1.2", "TLSv1.3"] as const
 
 const switchTls = (said: Said, on: boolean): void => void (said.ssl = on)
@@ -99,6 +106,14 @@ const takes: Readonly<Record<string, Take>> = {
   "connect-timeout": integer(({ config }, value) => (config.connectTimeout = Duration.seconds(value))),
   "init-command": text(({ config }, value) => (config.initSql = value)),
   "max-allowed-packet": integer(({ config }, value) => (config.maxPacketBytes = value)),
+  compress: boolean(({ config }, on) => (config.compression = on ? "zlib" : "none")),
+  "compression-algorithms": (value, { config }) => {
+    const first = value.split(",")[0]!.trim().toLowerCase()
+    if (!Object.hasOwn(algorithms, first))
+      return `${JSON.stringify(first)} is none of ${Object.keys(algorithms).join(", ")}`
+    config.compression = algorithms[first]
+    return undefined
+  },
   "default-auth": text(({ config }, value) => (config.authPlugin = value)),
   "enable-cleartext-plugin": boolean(({ config }, on) => (config.allowCleartextPassword = on)),
   "get-server-public-key": boolean(({ config }, on) => (config.allowPublicKeyRetrieval = on)),
@@ -133,6 +148,7 @@ const takes: Readonly<Record<string, Take>> = {
 
 /** Those that mean something as a name alone. */
 const alone: ReadonlySet<string> = new Set([
+  "compress",
   "ssl",
   "skip-ssl",
   "disable-ssl",

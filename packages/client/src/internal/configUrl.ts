@@ -27,6 +27,7 @@ const parameters: { readonly [K in keyof MysqlConfig]?: Read<MysqlConfig[K]> } =
   cancellation: oneOf("kill", "close", "wait"),
   charset: oneOf("utf8mb4", "utf8mb3", "latin1", "ascii", "binary"),
   collation: asText,
+  compression: oneOf("none", "zlib", "zstd"),
   connectTimeout: asDuration,
   foundRows: asBoolean,
   keepAlive: asDuration,
