@@ -6,9 +6,9 @@
  *
  * @since 0.1.0
  */
-import { Writer } from "../Bytes.ts"
+import { type Reader, Writer } from "../Bytes.ts"
 import { type Capabilities, Flag, has } from "../connect/Capabilities.ts"
-import { writeAttributes } from "../connect/HandshakeResponse.ts"
+import { readAttributes, writeAttributes } from "../connect/HandshakeResponse.ts"
 import * as Packet from "../framing/Packet.ts"
 import { Code } from "./Command.ts"
 
@@ -42,4 +42,23 @@ export const encode = (change: ChangeUser, capabilities: Capabilities): Buffer =
   if (has(capabilities, Flag.PLUGIN_AUTH)) writer.nulTerminatedText(change.authPlugin)
   if (has(capabilities, Flag.CONNECT_ATTRS)) writeAttributes(writer, change.connectAttributes)
   return Packet.seal(writer)
+}
+
+/** Reads what follows the byte of the command. */
+export const read = (reader: Reader, capabilities: Capabilities): ChangeUser => {
+  const username = reader.nulTerminatedText()
+  const authResponse = reader.copy(reader.u8())
+  const database = reader.nulTerminatedText()
+  const collation = reader.u16()
+  const authPlugin = has(capabilities, Flag.PLUGIN_AUTH) ? reader.nulTerminatedText() : ""
+  const connectAttributes = has(capabilities, Flag.CONNECT_ATTRS) ? readAttributes(reader) : {}
+  reader.finish()
+  return {
+    username,
+    authPlugin,
+    authResponse,
+    database: database === "" ? undefined : database,
+    collation,
+    connectAttributes
+  }
 }

@@ -6,7 +6,9 @@
  *
  * @since 0.1.0
  */
-import { Writer } from "../Bytes.ts"
+import type * as Result from "effect/Result"
+import { decode as decodeWith, Reader, Writer } from "../Bytes.ts"
+import type { ProtocolError } from "../ProtocolError.ts"
 import { type Capabilities, Flag, has } from "./Capabilities.ts"
 
 /**
@@ -72,4 +74,52 @@ export const writeAttributes = (writer: Writer, connectAttributes: Readonly<Reco
     attributes.lengthEncodedText(name).lengthEncodedText(value)
   }
   writer.lengthEncodedBytes(attributes.payload())
+}
+
+/**
+ * What a client answers to a greeting: the head alone, as a request for TLS, or the whole.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Answer = ({ readonly _tag: "TlsRequest" } & Head) | ({ readonly _tag: "Response" } & HandshakeResponse)
+
+const headBytes = 32
+
+/**
+ * The server's side.
+ *
+ * @since 0.1.0
+ * @category decoding
+ */
+export const decode = (bytes: Uint8Array): Result.Result<Answer, ProtocolError> =>
+  decodeWith("handshake response", bytes, (reader): Answer => {
+    const flags = reader.u32()
+    if ((flags & Flag.PROTOCOL_41) === 0) reader.fail("a client of version 4.1 or later", `flags ${flags}`)
+    const maxPacketBytes = reader.u32()
+    const collation = reader.u8()
+    reader.skip(19)
+    const ofMariaDb = reader.u32()
+    const capabilities = { flags, extended: (flags & Flag.LONG_PASSWORD) === 0 ? ofMariaDb : 0 }
+    const head = { capabilities, maxPacketBytes, collation }
+    if (bytes.length === headBytes && has(capabilities, Flag.SSL)) return { _tag: "TlsRequest", ...head }
+    const username = reader.nulTerminatedText()
+    const authResponse = has(capabilities, Flag.PLUGIN_AUTH_LENENC)
+      ? reader.lengthEncodedBytes()
+      : reader.copy(reader.u8())
+    const database = has(capabilities, Flag.CONNECT_WITH_DB) ? reader.nulTerminatedText() : undefined
+    const authPlugin = has(capabilities, Flag.PLUGIN_AUTH) ? reader.nulTerminatedText() : ""
+    const connectAttributes = has(capabilities, Flag.CONNECT_ATTRS) ? readAttributes(reader) : {}
+    const zstdLevel = has(capabilities, Flag.ZSTD_COMPRESSION) ? reader.u8() : undefined
+    reader.finish()
+    return { _tag: "Response", ...head, username, authPlugin, authResponse, database, connectAttributes, zstdLevel }
+  })
+
+/** Reads what `writeAttributes` writes. */
+export const readAttributes = (reader: Reader): Readonly<Record<string, string>> => {
+  const block = new Reader(reader.phase, reader.view(reader.length()))
+  const attributes: Array<readonly [string, string]> = []
+  while (block.remaining > 0) attributes.push([block.lengthEncodedText(), block.lengthEncodedText()])
+  // Not by assignment: a name could be __proto__.
+  return Object.fromEntries(attributes)
 }

@@ -5,7 +5,7 @@
  *
  * @since 0.1.0
  */
-import type { Writer } from "../Bytes.ts"
+import type { Reader, Writer } from "../Bytes.ts"
 import { ColumnType } from "../ColumnType.ts"
 import { type Charset, unfit } from "./Charset.ts"
 import { type CalendarDay, type Moment, type Parameter, ParameterError } from "./Parameter.ts"
@@ -109,4 +109,90 @@ export const inCharset = (value: Parameter, parameter: number | string, charset:
   const bytes = charset.encode(value.value)
   if (bytes === undefined) throw new ParameterError({ parameter, message: `Parameter ${parameter}: ${unfit(charset)}` })
   return { _tag: "Bytes", value: bytes }
+}
+
+const asciiPattern = /^[ -~]*$/
+
+/**
+ * Reads a value in the form of a type: the server's side. A number of the type TINY is an `Integer`, and anything that
+ * has a length in front `Text` where the type says so, else `Bytes`.
+ */
+export const read = (reader: Reader, type: number): Exclude<Parameter, { readonly _tag: "Null" }> => {
+  const unsigned = (type & unsignedFlag) !== 0
+  switch (type & 0xff) {
+    case ColumnType.TINY:
+      return integer(reader.u8(), 8, unsigned)
+    case ColumnType.SHORT:
+    case ColumnType.YEAR:
+      return integer(reader.u16(), 16, unsigned)
+    case ColumnType.LONG:
+    case ColumnType.INT24:
+      return integer(reader.u32(), 32, unsigned)
+    case ColumnType.LONGLONG: {
+      const value = BigInt(reader.u64())
+      return { _tag: "Integer", value: safe(unsigned ? value : BigInt.asIntN(64, value)), unsigned }
+    }
+    case ColumnType.FLOAT:
+      return { _tag: "Float", value: reader.view(4).readFloatLE(0) }
+    case ColumnType.DOUBLE:
+      return { _tag: "Double", value: reader.view(8).readDoubleLE(0) }
+    case ColumnType.DECIMAL:
+    case ColumnType.NEWDECIMAL: {
+      const digits = reader.lengthEncodedText()
+      if (!asciiPattern.test(digits)) reader.fail("digits", "other characters")
+      return { _tag: "Decimal", digits }
+    }
+    case ColumnType.DATE:
+    case ColumnType.DATETIME:
+    case ColumnType.TIMESTAMP:
+      return readMoment(reader, type)
+    case ColumnType.TIME:
+      return { _tag: "Time", micros: readTime(reader) }
+    case ColumnType.VARCHAR:
+    case ColumnType.VAR_STRING:
+    case ColumnType.STRING:
+    case ColumnType.ENUM:
+    case ColumnType.SET:
+    case ColumnType.JSON:
+      return { _tag: "Text", value: reader.lengthEncodedText() }
+    case ColumnType.NULL:
+      return reader.fail("a value of a type", "one of the type NULL")
+    default:
+      return { _tag: "Bytes", value: reader.lengthEncodedBytes() }
+  }
+}
+
+const integer = (value: number, bits: number, unsigned: boolean): Exclude<Parameter, { readonly _tag: "Null" }> => ({
+  _tag: "Integer",
+  value: unsigned ? value : Number(BigInt.asIntN(bits, BigInt(value))),
+  unsigned
+})
+
+const safe = (value: bigint): number | bigint => {
+  const number = Number(value)
+  return Number.isSafeInteger(number) ? number : value
+}
+
+const readMoment = (reader: Reader, type: number): Exclude<Parameter, { readonly _tag: "Null" }> => {
+  const length = reader.u8()
+  if (length !== 0 && length !== 4 && length !== 7 && length !== 11) reader.fail("0, 4, 7 or 11 bytes", `${length}`)
+  const day =
+    length === 0 ? { year: 0, month: 0, day: 0 } : { year: reader.u16(), month: reader.u8(), day: reader.u8() }
+  const clock =
+    length < 7 ? { hour: 0, minute: 0, second: 0 } : { hour: reader.u8(), minute: reader.u8(), second: reader.u8() }
+  const micros = length === 11 ? reader.u32() : 0
+  return (type & 0xff) === ColumnType.DATE
+    ? { _tag: "Date", ...day }
+    : { _tag: "DateTime", ...day, ...clock, micros, timestamp: (type & 0xff) === ColumnType.TIMESTAMP }
+}
+
+const readTime = (reader: Reader): bigint => {
+  const length = reader.u8()
+  if (length !== 0 && length !== 8 && length !== 12) reader.fail("0, 8 or 12 bytes", `${length}`)
+  if (length === 0) return BigInt(0)
+  const negative = reader.u8() !== 0
+  const days = reader.u32()
+  const seconds = ((days * 24 + reader.u8()) * 60 + reader.u8()) * 60 + reader.u8()
+  const micros = BigInt(seconds) * BigInt(1_000_000) + BigInt(length === 12 ? reader.u32() : 0)
+  return negative ? -micros : micros
 }
