@@ -1,6 +1,6 @@
 /**
- * The README of the repository and of each package: every block of TypeScript is a file of `src/readme`, word for word,
- * and prints on every server what the README says that it prints.
+ * The README of the repository and of each package, and the page about transactions: every block of TypeScript is a file
+ * of `src/readme`, word for word, and prints on every server what the text says that it prints.
  */
 
 import { describe, expect, it } from "@effect/vitest"
@@ -32,7 +32,8 @@ interface Snippet {
 const root = new URL("../../", import.meta.url)
 const readmes = [
   "README.md",
-  ...["client", "protocol", "sql-layer", "test-utils"].map((name) => `packages/${name}/README.md`)
+  ...["client", "protocol", "sql-layer", "test-utils"].map((name) => `packages/${name}/README.md`),
+  "docs/transactions.md"
 ]
 
 const blocksOf = (markdown: string): ReadonlyArray<Block> =>
@@ -58,9 +59,9 @@ const snippets: ReadonlyArray<Snippet> = readmes.flatMap((readme) => {
 const environment = (
   server: MysqlServer.Server
 ): Effect.Effect<Readonly<Record<string, string>>, MysqlServerError, Scope.Scope> =>
-  Effect.map(server.database, (database) => {
+  Effect.map(Effect.all([server.database, server.database]), ([database, second]) => {
     const url = Redacted.value(server.url)
-    return { DATABASE_URL: `${url}/${database}`, MYSQL_TEST_URL: url }
+    return { DATABASE_URL: `${url}/${database}`, SECOND_DATABASE_URL: `${url}/${second}`, MYSQL_TEST_URL: url }
   })
 
 describe("README", () => {
