@@ -12,6 +12,7 @@ import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import type { MysqlConfig } from "../src/MysqlConfig.ts"
 import * as MysqlConnection from "../src/MysqlConnection.ts"
+import * as MysqlPool from "../src/MysqlPool.ts"
 import { Transport } from "../src/Transport.ts"
 import { commandOf, inMemory, type Line, logIn, reasonOf, type Script, textOf } from "./support/script.ts"
 import * as Simulation from "./support/simulation.ts"
@@ -170,6 +171,43 @@ describe("a statement is stopped", () => {
       expect(server.lines()).toEqual({ opened: 2, closed: 0 })
       yield* TestClock.adjust("10 seconds")
       expect(server.lines()).toEqual({ opened: 2, closed: 1 })
+    })
+  )
+
+  it.effect("by one line beside them for a thousand that time out at once on connections of a pool", () =>
+    Effect.gen(function* () {
+      const count = 1000
+      const server = Simulation.make()
+      const pool = yield* Effect.provideService(
+        MysqlPool.make({
+          maxConnections: count,
+          connectConcurrency: count,
+          statementTimeout: "10 seconds",
+          resetOnRelease: "rollback"
+        }),
+        Transport,
+        server.transport
+      )
+      const texts = Array.from({ length: count }, (_, index) => `HOLD ${index}`)
+      const fibers = yield* Effect.forEach(texts, (text) => fork(pool.use((connection) => connection.query(text))))
+      yield* Effect.forEach(texts, (text) => server.running(text), { discard: true })
+      expect(server.lines()).toEqual({ opened: count, closed: 0 })
+      yield* TestClock.adjust("10 seconds")
+      const exits = yield* Effect.forEach(fibers, Fiber.await)
+      expect(exits.filter((exit) => reasonOf(exit)?._tag !== "StatementTimeout")).toEqual([])
+      expect(server.lines()).toEqual({ opened: count + 1, closed: 0 })
+      // Each is killed once, and no connection is lost for it.
+      expect(new Set(server.killed).size).toBe(count)
+      expect(server.killed).toHaveLength(count)
+      const again = yield* Effect.forEach(
+        texts,
+        (_, index) => pool.use((connection) => connection.query(`ECHO ${index}`)),
+        {
+          concurrency: "unbounded"
+        }
+      )
+      expect(again.map(({ rows }) => rows)).toEqual(texts.map((_, index) => [{ x: `${index}` }]))
+      expect(server.lines().opened).toBe(count + 1)
     })
   )
 
