@@ -19,6 +19,8 @@ export interface Options {
   readonly warmUpMillis: number
   readonly json: string | undefined
   readonly keep: boolean
+  /** In place of everything else: the pools. */
+  readonly pool: boolean
   /** In place of rounds: the first contestant on the first line for that long, perhaps under the profiler. */
   readonly solo: { readonly seconds: number; readonly profile: string | undefined } | undefined
 }
@@ -33,6 +35,8 @@ export const usage: string = `npm run bench -- [options]
   --rounds N            rounds of each contestant on each line
   --json FILE           every round's result as JSON
   --keep                leave the filled tables on the server and use them the next time (with MYSQL_TEST_URL)
+
+  --pool                the pools instead: borrowing without contention, and a burst on a cold pool
 
 One contestant on one line, for a profiler:
   --only NAME --line NAME [--seconds N] [--profile FILE.cpuprofile]
@@ -71,6 +75,7 @@ export const parse = (args: ReadonlyArray<string>): Options | undefined => {
       rounds: { type: "string" },
       json: { type: "string" },
       keep: { type: "boolean" },
+      pool: { type: "boolean" },
       only: { type: "string" },
       line: { type: "string" },
       seconds: { type: "string" },
@@ -98,6 +103,7 @@ export const parse = (args: ReadonlyArray<string>): Options | undefined => {
     warmUpMillis: quick ? 800 : 3_000,
     json: values.json,
     keep: values.keep === true,
+    pool: values.pool === true,
     solo: solo ? { seconds: positive("seconds", values.seconds, 5), profile: values.profile } : undefined
   }
 }

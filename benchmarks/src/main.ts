@@ -13,6 +13,7 @@ import { BenchError, join } from "./Crew.ts"
 import { Ledger, lines, type Name } from "./Line.ts"
 import { check, measure, toSample } from "./Measurement.ts"
 import { type Options, parse, usage } from "./Options.ts"
+import * as Pools from "./pool/Pools.ts"
 import * as Server from "./Server.ts"
 import { figuresOf, type LineFigures, ofAll, ofLine } from "./Table.ts"
 
@@ -81,13 +82,21 @@ const contest = (options: Options) =>
     }
   })
 
+const pools = (options: Options) =>
+  Effect.gen(function* () {
+    const server = yield* Server.make(options.flavour, options.keep)
+    yield* Console.log(`${conditions(server.version)}\n`)
+    yield* Console.log(yield* Pools.run(server.target))
+  })
+
 const program = Effect.gen(function* () {
   const options = yield* Effect.try({
     try: () => parse(process.argv.slice(2)),
     catch: (error) => new BenchError({ message: `${error instanceof Error ? error.message : error}\n\n${usage}` })
   })
   if (options === undefined) return yield* Console.log(usage)
-  if (options.solo !== undefined) yield* solo(options, options.solo.seconds, options.solo.profile)
+  if (options.pool) yield* pools(options)
+  else if (options.solo !== undefined) yield* solo(options, options.solo.seconds, options.solo.profile)
   else yield* contest(options)
 }).pipe(
   Effect.scoped,

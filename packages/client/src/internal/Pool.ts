@@ -81,8 +81,9 @@ const isHopeless = ({ reason }: MysqlError.MysqlError): boolean => {
     case "ServerError":
       return !notNow.has(reason.errno)
     case "ConfigurationError":
-    case "TlsError":
       return true
+    case "TlsError":
+      return !brokeOff(reason.cause)
     case "ConnectError": {
       const refusal = MysqlError.isMysqlError(reason.cause) ? reason.cause.reason : undefined
       return refusal?._tag === "ServerError" && shutOut.has(refusal.errno)
@@ -91,6 +92,10 @@ const isHopeless = ({ reason }: MysqlError.MysqlError): boolean => {
       return false
   }
 }
+
+/** The line broke during the handshake, as it does when a server goes: that is no refusal. */
+const brokeOff = (cause: unknown): boolean =>
+  cause instanceof Error && (!("code" in cause) || cause.code === "ECONNRESET" || cause.code === "EPIPE")
 
 export class Pool {
   readonly state: PoolState<Pooled>
@@ -335,7 +340,7 @@ export class Pool {
 
   /** It was granted to somebody who had given up: nobody has used it. */
   private putBack(slot: PooledSlot): void {
-    if (slot.shared) this.fork(this.giveBack(slot))
+    if (slot.shared) this.fork(Effect.suspend(() => this.giveBack(slot)))
     else if (this.state.leave(slot)) this.carryOut(this.state.release(slot, this.now()))
   }
 
@@ -344,8 +349,9 @@ export class Pool {
     const begun = this.now()
     const slot = this.state.take(borrower, begun)
     if (slot === undefined) return this.wait(restore, borrower, begun)
-    return Effect.flatMap(this.isQuiet(slot.connection), (quiet) => {
-      if (quiet) {
+    const { exchange, session } = slot.connection.core
+    return Effect.flatMap(session.transport.idle, (line) => {
+      if (line === "quiet" && exchange.lost === undefined) {
         this.services.metrics.waited(0)
         return Effect.succeed(slot)
       }
@@ -413,6 +419,11 @@ export class Pool {
     return branched && exchange.inTransaction
   }
 
+  /** Somebody has logged in on it as another user, or made another configuration its own: a reset would keep that. */
+  private isAnothers({ config }: Core): boolean {
+    return config !== this.resolved
+  }
+
   private clean(slot: PooledSlot): Effect.Effect<void, MysqlError.MysqlError> {
     const { core, own, owner } = slot.connection
     const { exchange } = core
@@ -429,41 +440,41 @@ export class Pool {
     )
   }
 
+  /** What must happen at once has happened when this returns. */
   private giveBack(slot: PooledSlot): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      const { lentAt, overdue } = slot
-      const now = this.now()
-      if (!this.state.leave(slot)) {
-        if (slot.shared) this.carryOut(this.state.tend(now))
-        return Effect.void
-      }
-      const { core } = slot.connection
-      const { exchange } = core
-      this.services.metrics.used(now - lentAt)
-      if (overdue) this.fork(this.tellReturned(slot, now - lentAt))
-      slot.connection.place = undefined
-      if (exchange.lost !== undefined) {
-        const broken = exchange.lost.reason._tag === "ConnectionLost" && !slot.doomed
-        return Effect.sync(() => (broken ? this.bury(slot) : this.carryOut(this.state.remove(slot, this.now()))))
-      }
-      if (slot.doomed || this.state.isClosed || this.hasStrayed(core) || this.hasBranch(core)) {
-        this.carryOut(this.state.remove(slot, now))
-        return Effect.void
-      }
-      if (!slot.shared && exchange.quiet && !this.needsReset(core)) {
-        // Whoever waits gets it without a further look; whoever takes it later looks himself.
-        if (this.state.hasWaiters) return Effect.map(this.isQuiet(slot.connection), (quiet) => this.end(slot, quiet))
-        this.carryOut(this.state.release(slot, now))
-        return Effect.void
-      }
-      this.fork(
-        Effect.matchCause(Effect.timeout(this.clean(slot), this.resolved.connectTimeout), {
-          onSuccess: () => this.end(slot, exchange.quiet && !this.hasStrayed(core)),
-          onFailure: () => this.end(slot, false)
-        })
-      )
+    const { lentAt, overdue } = slot
+    const now = this.now()
+    if (!this.state.leave(slot)) {
+      if (slot.shared) this.carryOut(this.state.tend(now))
       return Effect.void
-    })
+    }
+    const { core } = slot.connection
+    const { exchange } = core
+    this.services.metrics.used(now - lentAt)
+    if (overdue) this.fork(this.tellReturned(slot, now - lentAt))
+    slot.connection.place = undefined
+    if (exchange.lost !== undefined) {
+      if (exchange.lost.reason._tag === "ConnectionLost" && !slot.doomed) this.bury(slot)
+      else this.carryOut(this.state.remove(slot, now))
+      return Effect.void
+    }
+    if (slot.doomed || this.state.isClosed || this.isAnothers(core) || this.hasStrayed(core) || this.hasBranch(core)) {
+      this.carryOut(this.state.remove(slot, now))
+      return Effect.void
+    }
+    if (!slot.shared && exchange.quiet && !this.needsReset(core)) {
+      // Whoever waits gets it without a further look; whoever takes it later looks himself.
+      if (this.state.hasWaiters) return Effect.map(this.isQuiet(slot.connection), (quiet) => this.end(slot, quiet))
+      this.carryOut(this.state.release(slot, now))
+      return Effect.void
+    }
+    this.fork(
+      Effect.matchCause(Effect.timeout(this.clean(slot), this.resolved.connectTimeout), {
+        onSuccess: () => this.end(slot, exchange.quiet && !this.hasStrayed(core)),
+        onFailure: () => this.end(slot, false)
+      })
+    )
+    return Effect.void
   }
 
   private end(slot: PooledSlot, usable: boolean): void {
