@@ -10,6 +10,7 @@ const shown = (value: number): string => new Date(value).toISOString().slice(0, 
 
 const berlin = Zone.named("Europe/Berlin")!
 const newYork = Zone.named("America/New_York")!
+const monrovia = Zone.named("Africa/Monrovia")!
 const lordHowe = Zone.named("Australia/Lord_Howe")!
 
 describe("a zone", () => {
@@ -25,6 +26,7 @@ describe("a zone", () => {
     ["New York", newYork, "2026-01-01T02:00:00", "2025-12-31T21:00:00"],
     ["half an hour of daylight saving", lordHowe, "2026-01-01T00:00:00", "2026-01-01T11:00:00"],
     ["and without", lordHowe, "2026-07-01T00:00:00", "2026-07-01T10:30:00"],
+    ["Monrovia, whose offset had seconds until then", monrovia, "1972-01-07T00:44:30", "1972-01-07T00:44:30"],
     ["Berlin in a war summer", berlin, "1945-06-01T00:00:00", "1945-06-01T03:00:00"]
   ]
 
