@@ -42,8 +42,7 @@ describe("the reason of an error", () => {
     ["both", 1205, "LockTimeoutError"],
     ["both", 1213, "DeadlockError"],
     ["both", 1317, "UnknownError"],
-    ["mysql", 1047, "UnknownError"],
-    ["mariadb", 1047, "ConnectionError"],
+    ["both", 1047, "UnknownError"],
     ["mysql", 1020, "UnknownError"],
     ["mariadb", 1020, "SerializationError"],
     ["mysql", 3101, "SerializationError"],
@@ -75,12 +74,39 @@ describe("the reason of an error", () => {
     expect(tag(serverError(9999, sqlState))).toBe(expected)
   })
 
+  it.each([
+    ["SqlSyntaxError", "42000", [1064, 1102, 1103, 1110, 1112, 1113, 1149, 1166, 1171, 1230, 1235, 1286, 1305]],
+    ["SqlSyntaxError", "42S02", [1051, 1146]],
+    ["SqlSyntaxError", "42S01", [1050]],
+    ["SqlSyntaxError", "42S22", [1054]],
+    ["SqlSyntaxError", "21S01", [1136]],
+    ["SqlSyntaxError", "HY000", [1007, 1111, 1179]],
+    ["ConstraintError", "HY000", [1215, 1364]],
+    ["ConstraintError", "22004", [1263]],
+    ["UnknownError", "22003", [1264, 1690]],
+    ["UnknownError", "01000", [1265]],
+    ["UnknownError", "22007", [1367]],
+    ["UnknownError", "HY000", [1196, 1289, 1366]],
+    ["UnknownError", "22001", [1406]],
+    ["UnknownError", "22008", [1441]]
+  ])("those that other drivers sort by number are %s with SQLSTATE %s: %j", (expected, sqlState, errnos) => {
+    for (const product of ["mysql", "mariadb"] as const) {
+      expect(errnos.map((errno) => tag(serverError(errno, sqlState), { product }))).toEqual(errnos.map(() => expected))
+    }
+  })
+
   it("1180 proves a rollback only where the engine says deadlock", () => {
     const deadlock = serverError(1180, "HY000", 'Got error 149 "Lock deadlock; Retry transaction" during COMMIT')
     const partition = serverError(1180, "HY000", 'Got error 6 "No such device or address" during COMMIT')
     expect(tag(deadlock, { phase: "commit" })).toBe("SerializationError")
     expect(tag(partition, { phase: "commit" })).toBe("UnknownError")
     expect(errors.fromMysql(partition, { ...place, phase: "commit" }).message).toContain("Outcome unknown")
+  })
+
+  it("1047 can be retried elsewhere only where a node of a cluster is not ready", () => {
+    const notReady = serverError(1047, "08S01", "WSREP has not yet prepared node for application use")
+    expect(tag(notReady, { product: "mariadb" })).toBe("ConnectionError")
+    expect(tag(serverError(1047, "08S01", "Unknown command"), { product: "mariadb" })).toBe("UnknownError")
   })
 
   it("1290 can be retried elsewhere only where it is about reading", () => {

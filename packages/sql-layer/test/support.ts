@@ -2,6 +2,7 @@
  * A client on each server of the run, with a fresh database, and the tests that are run with it.
  */
 import { describe, expect, layer, type Vitest } from "@effect/vitest"
+import { isMysqlError } from "@effect-mysql/client/MysqlError"
 import { MysqlServer, SharedServers } from "@effect-mysql/test-utils"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -12,8 +13,9 @@ import * as Reactivity from "effect/reactivity/Reactivity"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type { SqlClient } from "effect/sql/SqlClient"
-import type { SqlError } from "effect/sql/SqlError"
+import { isSqlError, type SqlError } from "effect/sql/SqlError"
 import * as MysqlClient from "../src/MysqlClient.ts"
+import { reviewedAsUnknown } from "./errors/reviewed.ts"
 
 /** A configuration for a fresh database on the server. */
 export const freshConfig = Effect.gen(function* () {
@@ -92,11 +94,22 @@ export const accounts = Effect.gen(function* () {
 export const balances = (sql: MysqlClient.MysqlClient) =>
   Effect.map(sql`SELECT balance FROM accounts ORDER BY id`.values, (rows) => rows.flat())
 
+/** An errno that became an `UnknownError` has been looked at by somebody. */
+const expectReviewed = (error: unknown): void => {
+  if (!isSqlError(error) || error.reason._tag !== "UnknownError") return
+  const { cause } = error.reason
+  if (!isMysqlError(cause) || cause.reason._tag !== "ServerError") return
+  const { errno } = cause.reason
+  expect(reviewedAsUnknown.has(errno) || `${errno} is UnknownError: is it right?`).toBe(true)
+}
+
 /** The typed errors of an exit; fails the test where there is anything else, such as a defect. */
 export const failures = <A, E>(exit: Exit.Exit<A, E>): ReadonlyArray<E> => {
   if (Exit.isSuccess(exit)) return []
   expect(exit.cause.reasons.map((reason) => reason._tag)).toEqual(exit.cause.reasons.map(() => "Fail"))
-  return exit.cause.reasons.filter(Cause.isFailReason).map((reason) => reason.error)
+  const errors = exit.cause.reasons.filter(Cause.isFailReason).map((reason) => reason.error)
+  for (const error of errors) expectReviewed(error)
+  return errors
 }
 
 export const reasons = <A, E>(exit: Exit.Exit<A, E>): ReadonlyArray<string> =>

@@ -69,12 +69,10 @@ const ofMysql: Numbers = {
   serialization: [3101],
   lockTimeout: [3133, 3572],
   statementTimeout: [3024],
-  unknown: [1047, 3068]
+  unknown: [3068]
 }
 
 const ofMariadb: Numbers = {
-  // 1047: a node of a cluster that is not ready to serve.
-  connection: [1047],
   lineEnded: [1927],
   authentication: [4151],
   constraint: [4025],
@@ -109,8 +107,12 @@ const rolledBackAtCommit = /\b149\b/
 /** Names of options are the same in all languages of the server. */
 const readOnlyOption = /--(?:super-)?read[-_]only/
 
+/** A node of a Galera cluster that is not ready to serve. */
+const nodeNotReady = /\bWSREP\b/
+
 const kindOf = (product: Place["product"], errno: number, sqlState: string, message: string): Kind => {
   if (errno === 1180) return rolledBackAtCommit.test(message) ? "serialization" : "unknown"
+  if (errno === 1047) return nodeNotReady.test(message) ? "connection" : "unknown"
   if (errno === 1290) return readOnlyOption.test(message) ? "connection" : "unknown"
   return tables[product].get(errno) ?? byState(sqlState) ?? "unknown"
 }

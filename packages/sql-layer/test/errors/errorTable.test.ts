@@ -49,7 +49,7 @@ const retryable = new Set([
 const limits = new Set([1969, 3024])
 
 /** Judged by their message as well. */
-const byMessage = new Set([1180, 1290])
+const byMessage = new Set([1047, 1180, 1290])
 
 describe("the table", () => {
   it.each(products)("has the numbers that the code has, with their reasons, for %s", (product) => {

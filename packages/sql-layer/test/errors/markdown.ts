@@ -28,7 +28,7 @@ const sections: ReadonlyArray<readonly [reason: string, retryable: boolean | und
   [
     "SqlSyntaxError",
     false,
-    "The statement is wrong, or does not fit the schema: the same statement fails again. SQLSTATE 42 and 21S as well, among them 1050, 1051, 1054, 1064, 1102, 1103, 1110, 1112, 1113, 1136, 1146, 1149, 1166, 1235 and 1305. `RETURNING` where the server has none is refused with it before it is sent."
+    "The statement is wrong, or does not fit the schema: the same statement fails again. SQLSTATE 42 and 21S as well, among them 1050, 1051, 1054, 1064, 1102, 1103, 1110, 1112, 1113, 1136, 1146, 1149, 1166, 1171, 1230, 1235, 1286 and 1305. `RETURNING` where the server has none is refused with it before it is sent."
   ],
   [
     "UniqueViolation",
@@ -51,7 +51,7 @@ const sections: ReadonlyArray<readonly [reason: string, retryable: boolean | und
   [
     "UnknownError",
     false,
-    "Everything else: values that do not fit (SQLSTATE 22: 1264, 1265, 1292, 1366, 1367, 1406, 1690), what the server has not got or was not started with (1286 has SQLSTATE 42; 1289), a COMMIT whose outcome nobody knows, and the errors that are not the server's: of a parameter, of a value that cannot be read, of the protocol, of the configuration. The numbers here are those whose SQLSTATE would say something else."
+    "Everything else: values that do not fit (SQLSTATE 22: 1264, 1265, 1292, 1366, 1367, 1406, 1441, 1690), what the server has not got or does not roll back (1196, 1289), a COMMIT whose outcome nobody knows, and the errors that are not the server's: of a parameter, of a value that cannot be read, of the protocol, of the configuration. The numbers here are those whose SQLSTATE would say something else."
   ]
 ]
 

@@ -132,7 +132,7 @@ export const entries: ReadonlyArray<Entry> = [
     symbol: "ER_UNKNOWN_COM_ERROR",
     on: "mariadb",
     reason: "ConnectionError",
-    note: "a node of a cluster that is not ready"
+    note: "of a node of a cluster that is not ready, which says WSREP; else `UnknownError`"
   },
   { errno: 1129, symbol: "ER_HOST_IS_BLOCKED", on: "both", reason: "ConnectionError" },
   { errno: 1130, symbol: "ER_HOST_NOT_PRIVILEGED", on: "both", reason: "ConnectionError" },
@@ -638,12 +638,7 @@ export const entries: ReadonlyArray<Entry> = [
   },
 
   // ---- UnknownError, where the SQLSTATE would say something else ---------------------------------------------------
-  {
-    errno: 1047,
-    symbol: "ER_UNKNOWN_COM_ERROR",
-    on: "mysql",
-    reason: "UnknownError"
-  },
+  { errno: 1047, symbol: "ER_UNKNOWN_COM_ERROR", on: "mysql", reason: "UnknownError" },
   { errno: 1153, symbol: "ER_NET_PACKET_TOO_LARGE", on: "both", reason: "UnknownError" },
   {
     errno: 1317,
