@@ -30,7 +30,7 @@ export const encrypt = (
   try {
     const key = createPublicKey(typeof publicKey === "string" ? publicKey : Buffer.from(publicKey))
     if (key.asymmetricKeyType !== "rsa") return refuse(plugin, "The server's public key is not an RSA key")
-    const room = (key.asymmetricKeyDetails?.modulusLength ?? 0) / 8 - paddingBytes
+    const room = key.asymmetricKeyDetails!.modulusLength! / 8 - paddingBytes
     if (masked.length > room)
       return refuse(plugin, `The password is longer than the ${room} bytes that the key can take`)
     return Result.succeed(publicEncrypt({ key, padding: constants.RSA_PKCS1_OAEP_PADDING }, masked))

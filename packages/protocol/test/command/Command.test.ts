@@ -23,4 +23,11 @@ describe("commands by the manual", () => {
     expect(bytes.readUIntLE(0, 3)).toBe(length)
     expect(bytes).toHaveLength(length + 4)
   })
+
+  it("a text that fills a frame goes on in an empty one", () => {
+    const bytes = Command.query("x".repeat(0xffffff - 1))
+    expect(bytes.subarray(0, 5).toString("hex")).toBe("ffffff0003")
+    expect(bytes.subarray(-4).toString("hex")).toBe("00000001")
+    expect(bytes).toHaveLength(4 + 0xffffff + 4)
+  })
 })

@@ -112,6 +112,10 @@ describe("the conversation (emulated)", () => {
     })
   })
 
+  it("a factor without a password of its own, as with an empty one", () => {
+    expect(sent(begun().next(nextFactor("mysql_clear_password")))).toBe("\0")
+  })
+
   it("the questions of a dialog, until it asks too much", () => {
     const machine = begun({ furtherPasswords: ["123456"] })
     expect(sent(machine.next(switchTo("dialog", "\u0004Password: ")))).toBe("first\0")

@@ -143,6 +143,11 @@ describe("the server's RSA key", () => {
     )
     expect(start("sha256_password", { password: "" })).toEqual(Result.succeed(Uint8Array.of(0)))
   })
+
+  it("without a scramble there is nothing to hide the password in", () => {
+    const none = { serverPublicKey: publicKey, scramble: new Uint8Array(0) }
+    expect(refused(start("sha256_password", none))).toContain("no scramble")
+  })
 })
 
 describe("client_ed25519", () => {
@@ -187,6 +192,10 @@ describe("parsec", () => {
     expect(start("parsec", known)).toEqual(Result.succeed(new Uint8Array(0)))
     const nonce = signature!.subarray(0, 32)
     expect(new Uint8Array(Result.getOrThrow(respond("parsec", salt!, { ...known, nonce }))!)).toEqual(signature)
+  })
+
+  it("proves nothing before the server has sent its salt", () => {
+    expect(plugin("parsec").verifier?.(context(known), undefined)).toBeUndefined()
   })
 
   it("two answers have nothing in common", () => {

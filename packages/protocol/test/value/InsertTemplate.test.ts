@@ -63,6 +63,7 @@ describe("a statement a row", () => {
     "INSERT INTO t SELECT ?",
     "INSERT INTO t (a) SELECT a FROM (VALUES (?)) AS v",
     "INSERT INTO t VALUES ROW(?)",
+    "INSERT INTO t PARTITION VALUES (?)",
     "INSERT INTO t VALUES (?), (?)",
     "INSERT INTO t VALUES (?) ON DUPLICATE KEY UPDATE a = ?",
     "INSERT INTO t VALUES (?) AS new ON DUPLICATE KEY UPDATE a = new.a + ?",
