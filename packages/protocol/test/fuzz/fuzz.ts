@@ -6,6 +6,7 @@
 
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
+import * as CompressedPacket from "../../src/framing/CompressedPacket.ts"
 import * as Packet from "../../src/framing/Packet.ts"
 import * as Corpus from "./corpus.ts"
 import { mutate, Random } from "./mutate.ts"
@@ -31,8 +32,17 @@ const openFrame = Packet.frame(Buffer.alloc(200), 2).subarray(0, 4)
 const asChunk = (payload: Buffer, { before, behind }: Surroundings): Buffer =>
   Buffer.concat([Packet.frame(before, 0), Packet.frame(payload, 1), openFrame, behind])
 
-/** So often in a run the memory is looked at. */
+const algorithms = ["zlib", "zstd"] as const
+
+const asFrame = (content: Buffer, algorithm: CompressedPacket.Algorithm, threshold: number): Buffer =>
+  Buffer.concat(CompressedPacket.frames(content, 1, { algorithm, threshold, level: 1 }))
+
+/** The header of a frame that is longer than what comes behind it. */
+const openCompressedFrame = Buffer.from("ffff0002000000", "hex")
+
+/** So often in a long run the memory is looked at, and in a short one after so many steps: each look takes long. */
 const looks = 50
+const leastSteps = 5000
 
 setFlagsFromString("--expose-gc")
 const collectGarbage = runInNewContext("gc") as () => void
@@ -60,10 +70,10 @@ const maxFaults = 10
 const watch = (count: number, work: (findings: Findings, index: number) => void): Findings => {
   const findings: Findings = { faults: [], values: 0, errors: 0, grownBytes: 0 }
   const before = bytesInUse()
-  const every = Math.ceil(count / looks)
+  const every = Math.max(Math.ceil(count / looks), leastSteps)
   for (let index = 0; index < count && findings.faults.length < maxFaults; index++) {
     work(findings, index)
-    if (index % every === every - 1) {
+    if (index % every === every - 1 || index === count - 1) {
       findings.grownBytes = Math.max(findings.grownBytes, bytesInUse() - before)
     }
   }
@@ -91,7 +101,7 @@ const same = (first: string, second: string): string => {
   throw new Error(`two readings differ: …${first.slice(from, at + 150)}… and …${second.slice(from, at + 150)}…`)
 }
 
-/** Mutated packets through the decoders of messages, the reply machine and the row decoders. */
+/** Mutated packets through the decoders of messages, the reply machine, the row decoders and the compressed protocol. */
 export const fuzzPackets = (seed: number, count: number): Findings => {
   const random = new Random(seed)
   const decoders = Corpus.rows.flatMap(Targets.decodersOf)
@@ -134,16 +144,59 @@ export const fuzzPackets = (seed: number, count: number): Findings => {
     attempt("reply", bytes, findings, () => same(first!(), second!()))
   }
 
-  const kinds = [fuzzRow, fuzzRow, fuzzMessage, fuzzReply]
+  /** Frames cost more to make than to read: so many are made once. */
+  const frames = algorithms.flatMap((algorithm) =>
+    Array.from({ length: 50 }, () => {
+      const content = Buffer.concat(Array.from({ length: 1 + random.below(20) }, packet))
+      return { algorithm, bytes: asFrame(content, algorithm, random.pick([0, 1024])) }
+    })
+  )
+
+  const fuzzCompressed = (findings: Findings): void => {
+    const { algorithm, bytes: frame } = random.pick(frames)
+    const bytes = mutate(frame, random, random.pick(frames).bytes)
+    const [first, second] = surroundings.map(({ before, behind }) => () => {
+      const chunk = Buffer.concat([asFrame(before, algorithm, 1024), bytes, openCompressedFrame, behind])
+      return Targets.textOf(Targets.compressed(chunk, algorithm))
+    })
+    // Cut off, it would rightly take what comes behind for its own.
+    const announced = bytes.length < 7 ? bytes.length : 7 + bytes.readUIntLE(0, 3)
+    attempt("compressed", bytes, findings, () => (announced > bytes.length ? first!() : same(first!(), second!())))
+  }
+
+  const kinds = [fuzzRow, fuzzRow, fuzzRow, fuzzMessage, fuzzMessage, fuzzReply, fuzzReply, fuzzCompressed]
   return watch(count, (findings) => random.pick(kinds)(findings))
 }
 
+/** So many sessions are compressed: one in four. */
+const compressedEvery = 4
 /** One login in so many sessions: what plugins compute costs milliseconds. */
 const loginEvery = 20
 
 /** Mutated sessions through parser and reply machine, in any pieces, and mutated logins. */
 export const fuzzSessions = (seed: number, count: number): Findings => {
   const random = new Random(seed)
+  const compressedSessions = algorithms.flatMap((algorithm) =>
+    Corpus.sessions.map((session) => ({
+      algorithm,
+      session,
+      bytes: Buffer.concat(
+        Targets.pieces(session.bytes, new Random(seed)).map((content) =>
+          asFrame(content, algorithm, random.pick([0, 512]))
+        )
+      )
+    }))
+  )
+
+  const fuzzCompressedSession = (findings: Findings): void => {
+    const { algorithm, bytes: frames, session } = random.pick(compressedSessions)
+    const bytes = mutate(frames, random, random.pick(compressedSessions).bytes)
+    const cut = Targets.pieces(bytes, random)
+    const read = (pieces: ReadonlyArray<Buffer>): string =>
+      Targets.textOf(Targets.session(session, Targets.inflated(pieces, algorithm)))
+    attempt(`session ${session.name}, ${algorithm}`, bytes, findings, () => same(read(cut), read([bytes])))
+  }
+
   return watch(count, (findings, index) => {
     if (index % loginEvery === 0) {
       const login = random.pick(Corpus.logins)
@@ -154,6 +207,7 @@ export const fuzzSessions = (seed: number, count: number): Findings => {
       attempt("login", all, findings, () => Targets.textOf(Targets.login(login, packets)))
       return
     }
+    if (index % compressedEvery === 1) return fuzzCompressedSession(findings)
     const session = random.pick(Corpus.sessions)
     const bytes = mutate(session.bytes, random, random.pick(Corpus.sessions).bytes)
     const cut = Targets.pieces(bytes, random)

@@ -8,6 +8,7 @@ import * as AuthPacket from "../../src/connect/AuthPacket.ts"
 import { disclosureOver } from "../../src/connect/AuthPlugin.ts"
 import type { Capabilities } from "../../src/connect/Capabilities.ts"
 import * as Greeting from "../../src/connect/Greeting.ts"
+import * as CompressedPacket from "../../src/framing/CompressedPacket.ts"
 import * as Packet from "../../src/framing/Packet.ts"
 import { ProtocolError } from "../../src/ProtocolError.ts"
 import * as Column from "../../src/reply/Column.ts"
@@ -139,6 +140,28 @@ export const session = ({ capabilities, replies }: Session, pieces: ReadonlyArra
     if (reply.metadata !== undefined) metadata.set(command, reply.metadata)
   }
   return outcomes
+}
+
+/** What a frame of the compressed protocol has in it; the one before has been read. */
+export const compressed = (chunk: Buffer, algorithm: CompressedPacket.Algorithm): unknown => {
+  const parser = CompressedPacket.makeParser({ algorithm })
+  parser.feed(chunk)
+  parser.next()
+  return parser.next() ? [parser.sequence, parser.content] : (parser.error?.message ?? "more is needed")
+}
+
+/** The bytes of a session out of frames that were cut anywhere. */
+export const inflated = (
+  pieces: ReadonlyArray<Buffer>,
+  algorithm: CompressedPacket.Algorithm
+): ReadonlyArray<Buffer> => {
+  const parser = CompressedPacket.makeParser({ algorithm })
+  const contents: Array<Buffer> = []
+  for (const piece of pieces) {
+    parser.feed(piece)
+    while (parser.next()) contents.push(parser.content)
+  }
+  return contents
 }
 
 /** A login up to its end, with the answers that it would send. */
