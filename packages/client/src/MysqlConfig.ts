@@ -100,6 +100,11 @@ export interface MysqlConfig {
   readonly statementCacheSize?: number | undefined
   /** Several statements in one text. Default `false`. */
   readonly multiStatements?: boolean | undefined
+  /**
+   * Statements may carry attributes, on MySQL from 8.0.25 on: see `QueryOptions`. Not with a proxy between that does not
+   * know them. Default `false`.
+   */
+  readonly queryAttributes?: boolean | undefined
   /** `affectedRows` counts rows that matched, not rows that changed. Default `false`. */
   readonly foundRows?: boolean | undefined
   /** Largest packet that is accepted. Default 64 MiB. */
@@ -166,6 +171,7 @@ export interface Resolved {
   readonly prepare: boolean
   readonly statementCacheSize: number
   readonly multiStatements: boolean
+  readonly queryAttributes: boolean
   readonly foundRows: boolean
   readonly maxPacketBytes: number
   readonly statementTimeout: Duration.Duration | undefined
@@ -299,6 +305,7 @@ export const resolve = (config: MysqlConfig): Effect.Effect<Resolved, MysqlError
       prepare: merged.prepare ?? true,
       statementCacheSize,
       multiStatements: merged.multiStatements ?? false,
+      queryAttributes: merged.queryAttributes ?? false,
       foundRows: merged.foundRows ?? false,
       maxPacketBytes,
       statementTimeout,

@@ -141,6 +141,12 @@ export interface QueryOptions<A = Row> {
   readonly decoding?: DecodingOptions | undefined
   /** `false`: the statement goes as text, its values as literals. */
   readonly prepare?: boolean | undefined
+  /**
+   * Values by name that travel with the statement and that `mysql_query_attribute_string()` reads on the server, where its
+   * component `query_attributes` is installed. Only with the option `queryAttributes` of the connection; without it, and on
+   * MariaDB, a `ConfigurationError`, and nothing is sent.
+   */
+  readonly attributes?: Readonly<Record<string, string>> | undefined
   /** The statement is stopped after this time, and fails with `StatementTimeout`. Default: the connection's. */
   readonly timeout?: Duration.Input | undefined
 }

@@ -49,6 +49,7 @@ describe("defaults", () => {
         prepare: true,
         statementCacheSize: 64,
         multiStatements: false,
+        queryAttributes: false,
         foundRows: false,
         maxPacketBytes: 64 * 1024 * 1024,
         statementTimeout: undefined,

@@ -193,13 +193,11 @@ export class Connection implements Public.ReservedConnection {
           query: <A = Public.Row>(params: ReadonlyArray<unknown> = none, options?: Public.QueryOptions<A>) =>
             execution.bounded(
               options,
-              Effect.suspend(() =>
-                execution.runPrepared(statement, params, execution.rows(options), collectFirst, first<A>)
-              )
+              Effect.suspend(() => execution.runPrepared(statement, params, options, collectFirst, first<A>))
             ),
           stream: <A = Public.Row>(params: ReadonlyArray<unknown> = none, options?: Public.QueryOptions<A>) =>
             Reading.rows<A>(core, (manner, finish) =>
-              execution.runPrepared(statement, params, execution.rows(options), manner, finish)
+              execution.runPrepared(statement, params, options, manner, finish)
             ),
           cursor: <A = Public.Row>(params: ReadonlyArray<unknown> = none, options?: Public.CursorOptions<A>) =>
             ServerCursor.open(core, execution, statement, params, options)
@@ -306,14 +304,14 @@ export class Connection implements Public.ReservedConnection {
 
   get reset(): Effect.Effect<void, MysqlError.MysqlError> {
     return Effect.suspend(() => {
-      const { config, exchange, info, statements } = this.core
+      const { config, exchange, session, statements } = this.core
       // Whatever the server told of the database: somebody may have told it not to.
       const back = config.database === undefined ? [] : [Command.initDatabase(config.database)]
       // MySQL's reset falls back to the server's global settings, so the session is set up again in the same flight.
-      const setUp = login.setUpCommands(config, info.product)
+      const setUp = login.setUpCommands(config, session)
       const flight = [Command.resetConnection, ...back, ...setUp]
       statements.forgetPrepared()
-      const sql = login.setUpStatements(config, info.product).join(";")
+      const sql = login.setUpStatements(config, session).join(";")
       const database =
         config.database === undefined
           ? this.execution.asking(flight, "SELECT DATABASE()", sql)

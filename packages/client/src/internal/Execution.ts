@@ -4,6 +4,8 @@
  */
 import * as Command from "@effect-mysql/protocol/command/Command"
 import * as Execute from "@effect-mysql/protocol/command/Execute"
+import * as QueryAttributes from "@effect-mysql/protocol/command/QueryAttributes"
+import { Flag, has } from "@effect-mysql/protocol/connect/Capabilities"
 import * as Packet from "@effect-mysql/protocol/framing/Packet"
 import { type Metadata, Reply, type ReplyOptions } from "@effect-mysql/protocol/reply/Reply"
 import { ServerStatus } from "@effect-mysql/protocol/ServerStatus"
@@ -31,6 +33,10 @@ interface Part {
   readonly bytes: Buffer
   readonly reply: Reply
 }
+
+const noAttributes: Effect.Effect<never, MysqlError.MysqlError> = Effect.fail(
+  failures.configuration("attributes need the option queryAttributes, and a server that takes them: MySQL")
+)
 
 /** The server has forgotten the statement, and nothing ran. */
 export const needReprepare: ReadonlySet<number> = new Set([1243, 1615])
@@ -93,9 +99,16 @@ export class Execution {
     manner: Manner,
     finish: Finish<A>
   ): Effect.Effect<A, MysqlError.MysqlError> {
-    const request = new Request(statement, params, this.rows(options), manner, finish)
+    const attributes = options?.attributes
+    if (attributes !== undefined && !this.saysAttributes) return noAttributes
+    const request = new Request(statement, params, this.rows(options), manner, finish, attributes)
     const asText = params.length === 0 || statement.textOnly || !(options?.prepare ?? this.core.config.prepare)
     return asText || this.isSeveral(request) ? this.text(request) : this.prepared(request)
+  }
+
+  /** COM_QUERY of a statement of our own. */
+  command(sql: string): Buffer {
+    return Command.query(sql, this.core.session.capabilities)
   }
 
   /** Commands that answer OK, or rows that nobody wants, sent in one piece. */
@@ -109,14 +122,14 @@ export class Execution {
     question: string,
     sql: string
   ): Effect.Effect<unknown, MysqlError.MysqlError> {
-    return this.flight([...commands, Command.query(question)], sql, (entry) => {
+    return this.flight([...commands, this.command(question)], sql, (entry) => {
       return Effect.map(succeeded(entry), () => rowsOfLast(entry)[0]?.[0])
     })
   }
 
   /** The rows of a statement of our own, which changes nothing. */
   rowsOf(sql: string): Effect.Effect<ReadonlyArray<ReadonlyArray<unknown>>, MysqlError.MysqlError> {
-    return this.flight([Command.query(sql)], sql, (entry) => Effect.map(succeeded(entry), () => rowsOfLast(entry)))
+    return this.flight([this.command(sql)], sql, (entry) => Effect.map(succeeded(entry), () => rowsOfLast(entry)))
   }
 
   private flight<A>(
@@ -168,10 +181,11 @@ export class Execution {
   }
 
   private textEntry<A>(request: Request<A>): Result.Result<Entry, MysqlError.MysqlError> {
-    const { manner, params, rows, statement } = request
+    const { attributes, manner, params, rows, statement } = request
+    const { capabilities } = this.core.session
     let bytes: Buffer
-    if (params.length === 0 && this.core.exchange.charset === undefined) {
-      bytes = statement.asCommand
+    if (params.length === 0 && attributes === undefined && this.core.exchange.charset === undefined) {
+      bytes = statement.asCommand(capabilities)
     } else {
       const { sqlMode } = this
       const { offsetMinutes } = this.core.config
@@ -179,7 +193,9 @@ export class Execution {
       if (Result.isFailure(text)) return Result.fail(failures.parameter(text.failure))
       const sent = this.inCharset(text.success)
       if (Result.isFailure(sent)) return Result.fail(sent.failure)
-      bytes = Command.query(sent.success)
+      const command = this.withAttributes(sent.success, attributes)
+      if (Result.isFailure(command)) return Result.fail(command.failure)
+      bytes = command.success
     }
     if (!statement.plain) this.core.touched = true
     if (statement.beginsBranch) this.core.branched = true
@@ -208,6 +224,24 @@ export class Execution {
     )
   }
 
+  private withAttributes(
+    sql: string | Uint8Array,
+    attributes: QueryAttributes.QueryAttributes | undefined
+  ): Result.Result<Buffer, MysqlError.MysqlError> {
+    const { config, exchange, session } = this.core
+    if (attributes === undefined) return Result.succeed(Command.query(sql, session.capabilities))
+    const { offsetMinutes } = config
+    return Result.mapError(
+      QueryAttributes.query(sql, attributes, { offsetMinutes, charset: exchange.charset }),
+      failures.parameter
+    )
+  }
+
+  /** Whether every statement has to say which attributes it has, be it none. */
+  private get saysAttributes(): boolean {
+    return has(this.core.session.capabilities, Flag.QUERY_ATTRIBUTES)
+  }
+
   private isSeveral<A>({ manner, statement }: Request<A>): boolean {
     return manner.several && !this.core.config.multiStatements && statement.templateFor(this.sqlMode).severalStatements
   }
@@ -217,11 +251,13 @@ export class Execution {
   runPrepared<A>(
     statement: Statement,
     params: Values,
-    rows: Rows,
+    options: QueryOptions<unknown> | undefined,
     manner: Manner,
     finish: Finish<A>
   ): Effect.Effect<A, MysqlError.MysqlError> {
-    return this.prepared(new Request(statement, params, rows, manner, finish))
+    const attributes = options?.attributes
+    if (attributes !== undefined && !this.saysAttributes) return noAttributes
+    return this.prepared(new Request(statement, params, this.rows(options), manner, finish, attributes))
   }
 
   /** Prepares the statement first where that has not been done, or where the server has forgotten it. */
@@ -302,7 +338,7 @@ export class Execution {
     const placeholders = statement.templateFor(this.sqlMode).parts.length - 1
     const arity = Literal.checkArity(placeholders, params.length)
     if (arity !== undefined) return failures.parameter(arity)
-    const encoded = this.encode(0, params, undefined, false)
+    const encoded = this.encode(0, params, undefined)
     return Result.isFailure(encoded) ? failures.parameter(encoded.failure) : undefined
   }
 
@@ -322,7 +358,7 @@ export class Execution {
     const arity = Literal.checkArity(prepared.parameterCount, params.length)
     if (arity !== undefined) return Result.fail(failures.parameter(arity))
     const known = prepared.pending === 0 ? prepared.boundTypes : undefined
-    const encoded = this.encode(prepared.id, params, known, manner.cursor)
+    const encoded = this.encode(prepared.id, params, known, request)
     if (Result.isFailure(encoded)) return Result.fail(failures.parameter(encoded.failure))
     const { boundTypes, bytes } = encoded.success
     const reply = this.reply("execute", rows, statement, prepared, manner)
@@ -351,11 +387,13 @@ export class Execution {
     statementId: number,
     parameters: Values,
     boundTypes: Execute.BoundTypes | undefined,
-    cursor: boolean
+    request?: Request<unknown>
   ): ReturnType<typeof Execute.encode> {
     const { offsetMinutes } = this.core.config
     const { charset } = this.core.exchange
-    return Execute.encode({ statementId, parameters, boundTypes, offsetMinutes, charset, cursor })
+    const cursor = request?.manner.cursor
+    const attributes = this.saysAttributes ? (request?.attributes ?? QueryAttributes.none) : undefined
+    return Execute.encode({ statementId, parameters, boundTypes, offsetMinutes, charset, cursor, attributes })
   }
 
   /** What an execution has told, also one that nobody waited for: the server may not send the same columns again. */
@@ -460,7 +498,7 @@ export class Execution {
     if (arity !== undefined) return Effect.fail(failures.parameter(arity))
     const text = this.inCharset(statement.sql)
     if (Result.isFailure(text)) return Effect.fail(text.failure)
-    const encoded = this.encode(lastPreparedId, params, undefined, manner.cursor)
+    const encoded = this.encode(lastPreparedId, params, undefined, request)
     if (Result.isFailure(encoded)) return Effect.fail(failures.parameter(encoded.failure))
     const { boundTypes, bytes } = encoded.success
     const prepare = this.plainReply("prepare")

@@ -2,6 +2,7 @@
  * What is to run, and how its reply is waited for: what the ways to run a statement - as text, prepared, again - have in
  * common.
  */
+import type { QueryAttributes } from "@effect-mysql/protocol/command/QueryAttributes"
 import type { ReplyOptions } from "@effect-mysql/protocol/reply/Reply"
 import type * as Effect from "effect/Effect"
 import type { MysqlError } from "../MysqlError.ts"
@@ -79,12 +80,22 @@ export class Request<A> {
   readonly rows: Rows
   readonly manner: Manner
   readonly finish: Finish<A>
+  /** Where there are any. */
+  readonly attributes: QueryAttributes | undefined
 
-  constructor(statement: Statement, params: ReadonlyArray<unknown>, rows: Rows, manner: Manner, finish: Finish<A>) {
+  constructor(
+    statement: Statement,
+    params: ReadonlyArray<unknown>,
+    rows: Rows,
+    manner: Manner,
+    finish: Finish<A>,
+    attributes?: QueryAttributes
+  ) {
     this.statement = statement
     this.params = params
     this.rows = rows
     this.manner = manner
     this.finish = finish
+    this.attributes = attributes
   }
 }

@@ -40,7 +40,7 @@ export const open = <A>(
     if (fault !== undefined) return Effect.fail(fault)
     const statement = new Statement(text.sql, text.database, true)
     const rows = execution.rows(options)
-    const executed = execution.runPrepared(statement, params, rows, openCursor, Effect.succeed)
+    const executed = execution.runPrepared(statement, params, options, openCursor, Effect.succeed)
     return Effect.acquireRelease(
       execution.bounded(options, executed).pipe(
         Effect.map((entry) => new OpenCursor<A>(core, execution, statement, rows, options, fetchSize, entry)),

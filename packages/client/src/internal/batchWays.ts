@@ -83,7 +83,10 @@ export const oneOfMany = (context: Context, template: InsertTemplate): Way => {
         if (tuples.length > 0 && bytes + tupleBytes > Math.min(maxPacketBytes, maxStatementBytes)) {
           const text = command(tuples)
           if (Result.isFailure(text)) return Result.fail(text.failure)
-          messages.push({ bytes: Command.query(text.success), rows: rows.slice(from, index) })
+          messages.push({
+            bytes: Command.query(text.success, context.core.session.capabilities),
+            rows: rows.slice(from, index)
+          })
           tuples = []
           from = index
           bytes = fixedBytes
@@ -92,7 +95,10 @@ export const oneOfMany = (context: Context, template: InsertTemplate): Way => {
         bytes += tupleBytes
       }
       return Result.map(command(tuples), (text) => {
-        messages.push({ bytes: Command.query(text), rows: from === 0 ? rows : rows.slice(from) })
+        messages.push({
+          bytes: Command.query(text, context.core.session.capabilities),
+          rows: from === 0 ? rows : rows.slice(from)
+        })
         return messages
       })
     },
@@ -199,7 +205,7 @@ export const texts = (context: Context): Way => {
       for (const [index, row] of rows.entries()) {
         const text = Result.flatMap(textOf(context, template, row, first + index), (sql) => execution.inCharset(sql))
         if (Result.isFailure(text)) return Result.fail(text.failure)
-        const bytes = Command.query(text.success)
+        const bytes = Command.query(text.success, context.core.session.capabilities)
         if (!fits(context, bytes)) return Result.fail(tooLarge(first + index, context.maxPacketBytes))
         messages.push({ bytes, rows: [row] })
       }

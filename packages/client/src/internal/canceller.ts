@@ -94,7 +94,9 @@ export const make: Effect.Effect<Canceller, never, Scope.Scope> = Effect.gen(fun
     if (!kill.wanted) return
     kill.pending = true
     const sql = `KILL ${what} ${session.greeting.connectionId}`
-    const [reply] = yield* login.flight(side.transport, side.parser, side.capabilities, [Command.query(sql)])
+    const [reply] = yield* login.flight(side.transport, side.parser, side.capabilities, [
+      Command.query(sql, side.capabilities)
+    ])
     kill.pending = false
     const err = reply?.err
     if (err !== undefined && err.errno !== noSuchThread)

@@ -29,6 +29,7 @@ const choices = {
   charset: ["utf8mb4", "utf8mb3", "latin1", "ascii", "binary"],
   prepare: [true, false],
   multiStatements: [true, false],
+  queryAttributes: [true, false],
   foundRows: [true, false],
   authPlugin: Auth.names,
   allowPublicKeyRetrieval: [true, false],

@@ -36,7 +36,10 @@ export const lookUp = (
     // No row is read, which in a transaction would begin its snapshot.
     const sql = `SELECT * FROM ${template.table} LIMIT 0`
     const entry = makeEntry({
-      bytes: Buffer.concat([Command.query(sql), Command.query("SELECT @@auto_increment_increment")]),
+      bytes: Buffer.concat([
+        Command.query(sql, core.session.capabilities),
+        Command.query("SELECT @@auto_increment_increment", core.session.capabilities)
+      ]),
       reply: columns,
       replies: [columns, step],
       frames: 1,

@@ -95,7 +95,7 @@ const wantsTls = (
  * The statements that give a session the configured state: after the login, and after each reset, which on MySQL falls
  * back to the server's global settings.
  */
-export const setUpStatements = (config: Resolved, product: Greeting.Greeting["product"]): ReadonlyArray<string> => {
+export const setUpStatements = (config: Resolved, { greeting }: Pick<Session, "greeting">): ReadonlyArray<string> => {
   // What a backslash means depends on the mode that the server is in, and what a byte means on the character set.
   const text = (value: string): string =>
     /[^ -[\]-~]/.test(value)
@@ -107,7 +107,9 @@ export const setUpStatements = (config: Resolved, product: Greeting.Greeting["pr
     ...(config.sqlMode === undefined ? [] : [`sql_mode=${text(config.sqlMode)}`]),
     `time_zone=${text(config.timezone)}`,
     `net_write_timeout=${pauseSeconds}`,
-    ...(config.serverStatementTimeout === undefined ? [] : [statementLimit(config.serverStatementTimeout, product)]),
+    ...(config.serverStatementTimeout === undefined
+      ? []
+      : [statementLimit(config.serverStatementTimeout, greeting.product)]),
     ...(config.autocommit === "server" ? [] : [`autocommit=${config.autocommit ? 1 : 0}`]),
     "session_track_schema=ON",
     "session_track_state_change=ON",
@@ -135,9 +137,13 @@ export const setNames = (charset: string, collation: string | undefined): Readon
 ]
 
 /** The set-up as commands: in the character set of the session, which its first statement has chosen. */
-export const setUpCommands = (config: Resolved, product: Greeting.Greeting["product"]): ReadonlyArray<Buffer> => {
+export const setUpCommands = (
+  config: Resolved,
+  session: Pick<Session, "greeting" | "capabilities">
+): ReadonlyArray<Buffer> => {
   const charset = Charset.named(config.charset)
-  return setUpStatements(config, product).map((sql) => Command.query(charset?.encode(sql) ?? sql))
+  const { capabilities } = session
+  return setUpStatements(config, session).map((sql) => Command.query(charset?.encode(sql) ?? sql, capabilities))
 }
 
 /** Sends several COM_QUERY in one flight and reads all replies. */
@@ -179,9 +185,9 @@ export const setUp = Effect.fnUntraced(function* (
   config: Resolved,
   line: Pick<Session, "transport" | "parser" | "capabilities" | "greeting">
 ) {
-  const statements = setUpStatements(config, line.greeting.product)
+  const statements = setUpStatements(config, line)
   const asked = questions(line.greeting.product)
-  const commands = [...setUpCommands(config, line.greeting.product), ...asked.map((sql) => Command.query(sql))]
+  const commands = [...setUpCommands(config, line), ...asked.map((sql) => Command.query(sql, line.capabilities))]
   const replies = yield* flight(line.transport, line.parser, line.capabilities, commands)
   let status = line.greeting.status
   let database = config.database
@@ -242,7 +248,8 @@ const connectAndLogIn = Effect.fnUntraced(function* (config: Resolved) {
       (withTls ? Flag.SSL : 0) |
       (config.database === undefined ? 0 : Flag.CONNECT_WITH_DB) |
       (config.foundRows ? Flag.FOUND_ROWS : 0) |
-      (config.multiStatements ? Flag.MULTI_STATEMENTS : 0)
+      (config.multiStatements ? Flag.MULTI_STATEMENTS : 0) |
+      (config.queryAttributes ? Flag.QUERY_ATTRIBUTES : 0)
   )
   const head = { capabilities, maxPacketBytes: config.maxPacketBytes, collation: loginCollation }
   let sequence = 1

@@ -2,7 +2,6 @@
  * What changes or tells a session beyond its statements: character set, autocommit, warnings, the user; and KILL of
  * another one.
  */
-import * as Command from "@effect-mysql/protocol/command/Command"
 import { ServerStatus } from "@effect-mysql/protocol/ServerStatus"
 import * as Charset from "@effect-mysql/protocol/value/Charset"
 import * as Literal from "@effect-mysql/protocol/value/Literal"
@@ -29,7 +28,7 @@ export const kill = (
   }
   if (what !== "QUERY" && what !== "CONNECTION") return badArgument("what", "it is neither QUERY nor CONNECTION")
   const sql = `KILL ${what} ${connectionId}`
-  return execution.plain([Command.query(sql)], sql)
+  return execution.plain([execution.command(sql)], sql)
 }
 
 const badArgument = (parameter: string, problem: string): Effect.Effect<never, MysqlError.MysqlError> =>
@@ -57,7 +56,7 @@ export const setCharset = (
     core.touched = true
     return Effect.map(
       execution.asking(
-        statements.map((sql) => Command.query(sql)),
+        statements.map((sql) => execution.command(sql)),
         "SELECT @@collation_connection",
         statements.join(";")
       ),
@@ -77,7 +76,7 @@ export const setAutocommit = (
     if (((core.exchange.status & ServerStatus.autocommit) !== 0) === on) return Effect.void
     const sql = `SET autocommit=${on ? 1 : 0}`
     core.touched = true
-    return execution.plain([Command.query(sql)], sql)
+    return execution.plain([execution.command(sql)], sql)
   })
 
 /**

@@ -5,6 +5,7 @@
  */
 import * as Command from "@effect-mysql/protocol/command/Command"
 import type { BoundTypes } from "@effect-mysql/protocol/command/Execute"
+import type { Capabilities } from "@effect-mysql/protocol/connect/Capabilities"
 import type { Column } from "@effect-mysql/protocol/reply/Column"
 import type { Metadata } from "@effect-mysql/protocol/reply/Reply"
 import * as RowDecoder from "@effect-mysql/protocol/row/RowDecoder"
@@ -98,9 +99,9 @@ export class Statement {
     return this.holds > 0 || (this.prepared !== undefined && this.prepared.pending > 0)
   }
 
-  get asCommand(): Buffer {
+  asCommand(agreed: Capabilities): Buffer {
     if (this.command !== undefined) return this.command
-    const command = Command.query(this.sql)
+    const command = Command.query(this.sql, agreed)
     if (command.length <= keptCommandBytes) this.command = command
     return command
   }

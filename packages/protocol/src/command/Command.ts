@@ -7,6 +7,7 @@
  * @since 0.1.0
  */
 import { Writer } from "../Bytes.ts"
+import { type Capabilities, Flag, has } from "../connect/Capabilities.ts"
 import * as Packet from "../framing/Packet.ts"
 
 /**
@@ -33,6 +34,9 @@ export const Code = {
   RESET_CONNECTION: 0x1f
 } as const
 
+/** What stands before the text of COM_QUERY where attributes were agreed on and there are none: their count, and one set. */
+const noAttributes = [0x00, 0x01]
+
 const withText = (code: number, text: string | Uint8Array): Buffer => {
   if (typeof text !== "string") return Packet.seal(new Writer(text.length + 1).u8(code).bytes(text))
   const length = Buffer.byteLength(text) + 1
@@ -49,13 +53,19 @@ const withText = (code: number, text: string | Uint8Array): Buffer => {
 }
 
 /**
- * Runs statements as text, where `CLIENT_QUERY_ATTRIBUTES` was not agreed on; else see `QueryAttributes.query`. Bytes
- * are in the character set of the session where that is not UTF-8.
+ * Runs statements as text, without attributes: see `QueryAttributes.query`. `agreed` need not be given where
+ * `CLIENT_QUERY_ATTRIBUTES` is not among it. Bytes are in the character set of the session where that is not UTF-8.
  *
  * @since 0.1.0
  * @category encoding
  */
-export const query = (sql: string | Uint8Array): Buffer => withText(Code.QUERY, sql)
+export const query = (sql: string | Uint8Array, agreed?: Capabilities): Buffer => {
+  if (agreed === undefined || !has(agreed, Flag.QUERY_ATTRIBUTES)) return withText(Code.QUERY, sql)
+  const text = typeof sql === "string" ? Buffer.from(sql) : sql
+  const writer = new Writer(text.length + 3).u8(Code.QUERY)
+  for (const byte of noAttributes) writer.u8(byte)
+  return Packet.seal(writer.bytes(text))
+}
 
 /**
  * Prepares one statement.
