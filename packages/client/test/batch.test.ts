@@ -101,6 +101,25 @@ for (const server of SharedServers.all) {
         ]
       ],
       [
+        "INSERT INTO t SELECT x, y FROM (SELECT ? AS x, ? AS y) AS d",
+        [
+          [1, 5],
+          [2, "b"],
+          [3, 0.5],
+          [4, 10n ** 30n],
+          [5, null],
+          [6, "c"]
+        ],
+        [
+          [1, "5"],
+          [2, "b"],
+          [3, "0.5"],
+          [4, `1${"0".repeat(30)}`],
+          [5, null],
+          [6, "c"]
+        ]
+      ],
+      [
         "INSERT INTO t SET a = ?, b = ?",
         [
           [1, "x"],
