@@ -106,7 +106,7 @@ for (const server of SharedServers.all) {
           [1, 5],
           [2, "b"],
           [3, 0.5],
-          [4, 10n ** 30n],
+          [4, 10n ** 19n],
           [5, null],
           [6, "c"]
         ],
@@ -114,7 +114,7 @@ for (const server of SharedServers.all) {
           [1, "5"],
           [2, "b"],
           [3, "0.5"],
-          [4, `1${"0".repeat(30)}`],
+          [4, `1${"0".repeat(19)}`],
           [5, null],
           [6, "c"]
         ]
