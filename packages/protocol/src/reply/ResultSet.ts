@@ -32,6 +32,22 @@ export interface Encodable {
 }
 
 /**
+ * Definitions, and the EOF behind them where it was agreed on: of a result, and of the parameters and columns of a
+ * statement that was prepared.
+ *
+ * @since 0.1.0
+ * @category encoding
+ */
+export const definitions = (
+  columns: ReadonlyArray<Column.Column>,
+  capabilities: Capabilities,
+  end: Pick<Ok.Ok, "status" | "warningCount"> = { status: ServerStatus.autocommit, warningCount: 0 }
+): ReadonlyArray<Writer> => {
+  const written = columns.map((column) => Column.encode(column, capabilities))
+  return has(capabilities, Flag.DEPRECATE_EOF) ? written : [...written, Ok.encodeEof(end)]
+}
+
+/**
  * Fails for a value that its column cannot hold.
  *
  * @since 0.1.0
@@ -45,10 +61,7 @@ export const encode = (
   const follows = result.follows ?? true
   const withEof = !has(capabilities, Flag.DEPRECATE_EOF)
   const payloads = [ColumnCount.encode({ count: result.columns.length, follows }, capabilities)]
-  if (follows) {
-    for (const column of result.columns) payloads.push(Column.encode(column, capabilities))
-    if (withEof) payloads.push(Ok.encodeEof(ok))
-  }
+  if (follows) payloads.push(...definitions(result.columns, capabilities, ok))
   for (const row of result.rows) {
     if (result.protocol === "text") {
       payloads.push(TextRow.encode(row as ReadonlyArray<string | Uint8Array | null>))
