@@ -5,6 +5,7 @@
  */
 export * as Certificates from "./Certificates.ts"
 export * as ContainerImages from "./ContainerImages.ts"
+export * as FaultProxy from "./FaultProxy.ts"
 export * as Flavour from "./Flavour.ts"
 export * as MysqlServer from "./MysqlServer.ts"
 export * as MysqlServerError from "./MysqlServerError.ts"
