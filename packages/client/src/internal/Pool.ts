@@ -14,7 +14,6 @@ import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
-import * as Tracer from "effect/Tracer"
 import type { Resolved } from "../MysqlConfig.ts"
 import type { MysqlConnection, ReservedConnection } from "../MysqlConnection.ts"
 import * as MysqlError from "../MysqlError.ts"
@@ -22,9 +21,11 @@ import * as Connection from "./Connection.ts"
 import type { Core } from "./Core.ts"
 import type { Canceller } from "./canceller.ts"
 import type { Owner } from "./Entry.ts"
+import { isHopeless, refusal, silent } from "./poolFailures.ts"
 import type { PoolMetrics } from "./poolMetrics.ts"
 import type { Settings } from "./poolSettings.ts"
-import { type Action, type Borrower, PoolState, type Refusal, type Slot, slotOf, type Waiter } from "./poolState.ts"
+import { type Action, type Borrower, PoolState, type Slot, slotOf, type Waiter } from "./poolState.ts"
+import * as poolWarnings from "./poolWarnings.ts"
 import { addressOf } from "./target.ts"
 
 /** A connection, the scope that it lives in, and its two faces: for one alone, and for several at once. */
@@ -68,34 +69,6 @@ const shortestSweepMillis = 250
 const shortestIdleMillis = 1000
 /** Users of one connection at once, where they share. */
 const multiplexed = 32
-
-/** Refusals because the server has too much to do, or is not serving at the moment. */
-const notNow: ReadonlySet<number | undefined> = new Set([1040, 1041, 1053, 1203, 1205, 1213, 1226, 3032, 3168])
-/** Refused before the login, and for longer than a moment: the host is blocked, or not allowed. */
-const shutOut: ReadonlySet<number> = new Set([1129, 1130])
-
-/** Asking the server again would not change it. */
-const isHopeless = ({ reason }: MysqlError.MysqlError): boolean => {
-  switch (reason._tag) {
-    case "LoginError":
-    case "ServerError":
-      return !notNow.has(reason.errno)
-    case "ConfigurationError":
-      return true
-    case "TlsError":
-      return !brokeOff(reason.cause)
-    case "ConnectError": {
-      const refusal = MysqlError.isMysqlError(reason.cause) ? reason.cause.reason : undefined
-      return refusal?._tag === "ServerError" && shutOut.has(refusal.errno)
-    }
-    default:
-      return false
-  }
-}
-
-/** The line broke during the handshake, as it does when a server goes: that is no refusal. */
-const brokeOff = (cause: unknown): boolean =>
-  cause instanceof Error && (!("code" in cause) || cause.code === "ECONNRESET" || cause.code === "EPIPE")
 
 export class Pool {
   readonly state: PoolState<Pooled>
@@ -173,7 +146,13 @@ export class Pool {
           this.fork(Scope.close(action.slot.connection.scope, Exit.void))
           break
         case "overdue":
-          this.fork(this.tellOverdue(action.slot))
+          this.fork(
+            poolWarnings.overdue(
+              this.leaseOf(action.slot, this.now()),
+              action.slot.connection.place,
+              action.slot.borrower?.fiber as Fiber.Fiber<unknown> | undefined
+            )
+          )
       }
     }
     // Connections come back by more than one way, also after a reset: the end of the pool waits for the last of them.
@@ -268,7 +247,7 @@ export class Pool {
       const pinging = yield* Effect.forkChild(own.ping)
       const exit = yield* Effect.timeoutOption(Fiber.await(pinging), validationBound)
       // A line on which nothing comes back is no way to stop anything on the server.
-      if (exit._tag === "None") core.exchange.lose(silent())
+      if (exit._tag === "None") core.exchange.lose(silent(validationBound))
       return exit._tag === "Some" && Exit.isSuccess(exit.value)
     })
     return Effect.interruptible(
@@ -397,6 +376,11 @@ export class Pool {
 
   // ---- coming back -------------------------------------------------------------------------------------------------
 
+  private leaseOf({ connection, lentAt }: PooledSlot, now: number): poolWarnings.Lease {
+    const { connectionId } = connection.core.info
+    return { poolName: this.settings.poolName, connectionId, millis: now - lentAt }
+  }
+
   private needsReset({ exchange, touched }: Core): boolean {
     switch (this.settings.resetOnRelease) {
       case "always":
@@ -451,7 +435,7 @@ export class Pool {
     const { core } = slot.connection
     const { exchange } = core
     this.services.metrics.used(now - lentAt)
-    if (overdue) this.fork(this.tellReturned(slot, now - lentAt))
+    if (overdue) this.fork(poolWarnings.returned(this.leaseOf(slot, now)))
     slot.connection.place = undefined
     if (exchange.lost !== undefined) {
       if (exchange.lost.reason._tag === "ConnectionLost" && !slot.doomed) this.bury(slot)
@@ -482,31 +466,6 @@ export class Pool {
     if (usable && lost === undefined) this.carryOut(this.state.release(slot, this.now()))
     else if (lost?.reason._tag === "ConnectionLost") this.bury(slot)
     else this.carryOut(this.state.remove(slot, this.now()))
-  }
-
-  // ---- telling -----------------------------------------------------------------------------------------------------
-
-  private tellOverdue(slot: PooledSlot): Effect.Effect<void> {
-    const { core, place } = slot.connection
-    const fiber = slot.borrower?.fiber as Fiber.Fiber<unknown> | undefined
-    const since = Duration.format(Duration.millis(Math.round(this.now() - slot.lentAt)))
-    return Effect.logWarning(
-      `A connection has been lent for ${since} and is not back`,
-      ...(place === undefined ? [] : [place])
-    ).pipe(
-      Effect.annotateLogs({
-        pool: this.settings.poolName,
-        connectionId: core.info.connectionId,
-        ...(fiber === undefined ? {} : { borrower: `fiber ${fiber.id}`, span: spanOf(fiber) })
-      })
-    )
-  }
-
-  private tellReturned(slot: PooledSlot, millis: number): Effect.Effect<void> {
-    const after = Duration.format(Duration.millis(Math.round(millis)))
-    return Effect.logInfo(`The connection that was lent for too long came back after ${after}`).pipe(
-      Effect.annotateLogs({ pool: this.settings.poolName, connectionId: slot.connection.core.info.connectionId })
-    )
   }
 
   // ---- the pool as a whole -----------------------------------------------------------------------------------------
@@ -584,31 +543,3 @@ export class Pool {
     })
   )
 }
-
-const spanOf = (fiber: Fiber.Fiber<unknown>): string | undefined => {
-  const span = Option.getOrUndefined(Context.getOption(fiber.context, Tracer.ParentSpan))
-  return span?._tag === "Span" ? span.name : undefined
-}
-
-const refusal = (why: Refusal): MysqlError.MysqlError => {
-  switch (why._tag) {
-    case "closed":
-      return MysqlError.make(new MysqlError.PoolClosed({}))
-    case "hopeless":
-      return why.error
-    case "timeout": {
-      const { idle, max, pending, used } = why.stats
-      return MysqlError.make(new MysqlError.AcquireTimeout({ idle, used, pending, max, cause: why.lastFailure }))
-    }
-    case "deadlock":
-      return MysqlError.make(new MysqlError.PoolDeadlock({ used: why.stats.used, max: why.stats.max }))
-  }
-}
-
-const silent = (): MysqlError.MysqlError =>
-  MysqlError.make(
-    new MysqlError.ConnectionLost({
-      phase: "idle",
-      problem: `no sign of life within ${Duration.format(validationBound)}`
-    })
-  )
