@@ -45,7 +45,10 @@ export { fromFileSystem } from "effect/sql/MigratorFileSystem"
  * @category models
  */
 export interface MysqlMigratorOptions<R = never> extends MigratorOptions<R> {
-  /** How long to wait for another runner. Default 10 minutes; then `run` fails with a `MigrationError` of kind `Locked`. */
+  /**
+   * How long to wait for another runner. Default 10 minutes; then `run` fails with a `MigrationError` of kind `Locked`. The
+   * client's `statementTimeout` ends the wait as well, as it does any statement of a migration.
+   */
   readonly lockTimeout?: Duration.Input | undefined
   /**
    * What becomes of a migration that is not applied while one with a higher id is: `error` (default) fails with
@@ -305,11 +308,8 @@ const acquire = (
     }
     const records = migrationRecords.make(sql, table)
     const onLease = Effect.provideService(sql.transactionService, [lease, 0])
-    const locked = yield* onLease(
-      Effect.acquireRelease(records.lock(timeout), () => Effect.ignore(onLease(records.unlock)), {
-        interruptible: true
-      })
-    )
+    yield* Effect.addFinalizer(() => Effect.ignore(onLease(records.unlock)))
+    const locked = yield* onLease(records.lock(timeout))
     if (!locked) {
       const message = `Another runner is still at work after ${Duration.format(timeout)}`
       return yield* new MigrationError({ kind: "Locked", message })

@@ -24,7 +24,7 @@ const withoutDefiner = (sql: string): string => sql.replace(definer, "$1")
 
 const autoIncrement = /^(\) ENGINE=.*?) AUTO_INCREMENT=\d+/m
 
-const quote = (text: string): string => `'${text.replaceAll("'", "''")}'`
+const quote = (text: string): string => `'${text.replaceAll("\\", "\\\\").replaceAll("'", "''")}'`
 
 const simple = (sql: string): Dumped => ({ sql, hasBody: false })
 

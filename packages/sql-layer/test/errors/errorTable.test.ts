@@ -12,7 +12,8 @@ import * as errors from "../../src/internal/errors.ts"
 import * as MysqlClient from "../../src/MysqlClient.ts"
 import { failures } from "../support.ts"
 import { markdown } from "./markdown.ts"
-import { type Entry, entries, type Product, type Tools } from "./table.ts"
+import type { Product, Tools } from "./provoking.ts"
+import { type Entry, entries } from "./table.ts"
 
 const products = ["mysql", "mariadb"] as const
 

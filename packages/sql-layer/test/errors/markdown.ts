@@ -1,5 +1,6 @@
 /** `docs/sql-errors.md`, written from the table. */
-import type { Entry, Product } from "./table.ts"
+import type { Product } from "./provoking.ts"
+import type { Entry } from "./table.ts"
 
 const on = { both: "both", mysql: "MySQL", mariadb: "MariaDB" }
 
