@@ -24,6 +24,10 @@ describe("commands by the manual", () => {
     expect(bytes).toHaveLength(length + 4)
   })
 
+  it("a text may be bytes, in the character set of the session", () => {
+    expect(Command.query(Uint8Array.of(0xfc)).toString("hex")).toBe("02000000" + "03" + "fc")
+  })
+
   it("a text that fills a frame goes on in an empty one", () => {
     const bytes = Command.query("x".repeat(0xffffff - 1))
     expect(bytes.subarray(0, 5).toString("hex")).toBe("ffffff0003")

@@ -151,6 +151,20 @@ describe.skipIf(!servers.includes("mysql-9.7"))("attributes of statements", () =
   })
 })
 
+it("parameters are in the character set of the session, but for bytes", () => {
+  const charset = Charset.named("latin1")
+  const encode = (value: unknown) =>
+    Execute.encode({
+      statementId: 1,
+      parameters: [value, Uint8Array.of(1)],
+      boundTypes: undefined,
+      offsetMinutes: 0,
+      charset
+    })
+  expect(hex(Result.getOrThrow(encode("ü")).bytes.subarray(14))).toBe("00" + "01" + "fd00" + "fc00" + "01fc" + "0101")
+  expect(encode("日")).toMatchObject({ failure: { _tag: "ParameterError", parameter: 0 } })
+})
+
 describe.each(mariaDbs)("rows in bulk, as %s got them:", (server) => {
   const recorded = session(server, "bulk")
   const d = BulkExecute.useDefault

@@ -67,11 +67,23 @@ export const sessions: ReadonlyArray<Session> = Fixture.servers.flatMap((server)
     })
 )
 
-export const packets: ReadonlyArray<Packet> = sessions.flatMap(({ capabilities, replies }) =>
+/** Those of clients as well: a server reads them. */
+const ofClients: ReadonlyArray<Packet> = Fixture.servers.flatMap((server) =>
+  Fixture.logins(server).flatMap(({ capabilities, steps }) =>
+    steps
+      .filter(({ from }) => from === "client")
+      .flatMap(({ bytes }) => Fixture.payloads(Fixture.bytes(bytes)))
+      .map((payload) => ({ bytes: Buffer.from(payload), capabilities }))
+  )
+)
+
+const ofServers: ReadonlyArray<Packet> = sessions.flatMap(({ capabilities, replies }) =>
   replies.flatMap(({ bytes }) =>
     Fixture.payloads(bytes).map((payload) => ({ bytes: Buffer.from(payload), capabilities }))
   )
 )
+
+export const packets: ReadonlyArray<Packet> = [...ofServers, ...ofClients]
 
 export const logins: ReadonlyArray<Login> = Fixture.servers.flatMap((server) =>
   Fixture.logins(server).map(({ capabilities, password, plugin, steps }) => ({

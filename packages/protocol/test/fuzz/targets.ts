@@ -3,11 +3,14 @@
  * Whatever else is thrown comes through, and is a finding.
  */
 import * as Result from "effect/Result"
+import { decode } from "../../src/Bytes.ts"
+import * as ChangeUser from "../../src/command/ChangeUser.ts"
 import * as Authentication from "../../src/connect/Authentication.ts"
 import * as AuthPacket from "../../src/connect/AuthPacket.ts"
 import { disclosureOver } from "../../src/connect/AuthPlugin.ts"
 import type { Capabilities } from "../../src/connect/Capabilities.ts"
 import * as Greeting from "../../src/connect/Greeting.ts"
+import * as HandshakeResponse from "../../src/connect/HandshakeResponse.ts"
 import * as CompressedPacket from "../../src/framing/CompressedPacket.ts"
 import * as Packet from "../../src/framing/Packet.ts"
 import { ProtocolError } from "../../src/ProtocolError.ts"
@@ -18,6 +21,7 @@ import * as Ok from "../../src/reply/Ok.ts"
 import * as Reply from "../../src/reply/Reply.ts"
 import type { DecodingOptions } from "../../src/row/Decoding.ts"
 import * as RowDecoder from "../../src/row/RowDecoder.ts"
+import * as BinaryValue from "../../src/value/BinaryValue.ts"
 import { BadValue, DecodeError } from "../../src/value/DecodeError.ts"
 import { shown } from "../support/replay.ts"
 import type { Login, Rows, Session } from "./corpus.ts"
@@ -45,7 +49,11 @@ export const messages: ReadonlyArray<Target> = [
   (bytes, capabilities) => settled(Ok.decode(bytes, capabilities)),
   (bytes) => settled(Err.decode(bytes)),
   (bytes, capabilities) => settled(Column.decode(bytes, capabilities)),
-  (bytes) => settled(LocalInfile.decode(bytes))
+  (bytes) => settled(LocalInfile.decode(bytes)),
+  // What a server reads of a client.
+  (bytes) => settled(HandshakeResponse.decode(bytes)),
+  (bytes, capabilities) => settled(decode("change of user", bytes, (reader) => ChangeUser.read(reader, capabilities))),
+  (bytes) => settled(decode("parameter", bytes, (reader) => BinaryValue.read(reader, reader.u16())))
 ]
 
 const commands = ["query", "execute", "prepare", "plain"] as const

@@ -16,6 +16,7 @@ describe("one row becomes many", () => {
     ["INSERT INTO t (a, b) VALUES (?, ?)", "INSERT INTO t (a, b) VALUES (#, #),(#, #)"],
     ["INSERT INTO t VALUES(?)", "INSERT INTO t VALUES(#),(#)"],
     ["INSERT INTO t VALUES ()", "INSERT INTO t VALUES (),()"],
+    ["INSERT INTO t VALUES (CURRENT_DATE)", "INSERT INTO t VALUES (CURRENT_DATE),(CURRENT_DATE)"],
     ["insert t value (?)", "insert t value (#),(#)"],
     ["REPLACE INTO t VALUES (?, 'k')", "REPLACE INTO t VALUES (#, 'k'),(#, 'k')"],
     ["INSERT INTO t VALUES (UPPER(?), NOW())", "INSERT INTO t VALUES (UPPER(#), NOW()),(UPPER(#), NOW())"],
