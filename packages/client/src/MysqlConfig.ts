@@ -247,8 +247,9 @@ const invalid = (faults: checks.Faults): Effect.Effect<never, MysqlError.MysqlEr
 export const resolve = (config: MysqlConfig): Effect.Effect<Resolved, MysqlError.MysqlError> =>
   Effect.flatMap(Transport, ({ osUser }) => {
     const faults: checks.Faults = []
-    const merged = merge(urlOf(config, faults), config)
-    checks.checkShape(merged, faults)
+    const given = merge(urlOf(config, faults), config)
+    checks.checkShape(given, faults)
+    const merged = checks.readable(given)
     const port = checks.integer("port", merged.port, { min: 1, max: maxPort, otherwise: 3306 }, faults)
     if (merged.socketPath !== undefined && (merged.host !== undefined || merged.port !== undefined)) {
       faults.push("socketPath and host or port exclude one another")
@@ -342,7 +343,7 @@ const characters = (config: MysqlConfig, faults: checks.Faults): Pick<Resolved, 
     const charset = config.charset ?? "utf8mb4"
     return { charset, collation: charset === "utf8mb4" ? defaultCollation : undefined }
   }
-  const match = /^(?:(utf8mb4|utf8mb3|latin1|ascii)_\w+|(binary)|uca1400_\w+)$/.exec(String(collation))
+  const match = /^(?:(utf8mb4|utf8mb3|latin1|ascii)_\w+|(binary)|uca1400_\w+)$/.exec(collation)
   const implied = (match?.[1] ?? match?.[2]) as Resolved["charset"] | undefined
   if (match === null) faults.push(`collation ${collation} is not one of utf8mb4, utf8mb3, latin1, ascii or binary`)
   else if (config.charset !== undefined && implied !== undefined && implied !== config.charset) {
@@ -357,7 +358,7 @@ const zoneOf = (
 ): { readonly timezone: string; readonly offset: Zone.Zone } => {
   const utc = { timezone: "+00:00", offset: 0 }
   if (given === undefined || given === "Z" || given === "UTC") return utc
-  const offset = offsetOf(given) ?? Zone.named(String(given))
+  const offset = offsetOf(given) ?? Zone.named(given)
   if (offset !== undefined) return { timezone: given, offset }
   faults.push(`timezone ${given} is neither an offset such as Z or +02:00 nor the name of a time zone`)
   return utc

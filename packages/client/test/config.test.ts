@@ -7,6 +7,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Redacted from "effect/Redacted"
+import * as fc from "fast-check"
 import { readFileSync } from "node:fs"
 import { userInfo } from "node:os"
 import { version } from "../src/internal/version.ts"
@@ -378,6 +379,60 @@ describe("what a URL says", () => {
 describe("the version that servers are told", () => {
   it("is that of the package", () => {
     expect(version).toBe(JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")).version)
+  })
+})
+
+describe("anything at all in place of options", () => {
+  const holds = <Ts>(property: fc.IProperty<Ts>): void => fc.assert(property, { numRuns: 2000 })
+  const names = [
+    ...[
+      "url",
+      "host",
+      "port",
+      "socketPath",
+      "username",
+      "password",
+      "furtherPasswords",
+      "database",
+      "tls",
+      "connectTimeout"
+    ],
+    ...["keepAlive", "compression", "charset", "collation", "timezone", "autocommit", "sqlMode", "sessionVariables"],
+    ...[
+      "initSql",
+      "connectAttributes",
+      "prepare",
+      "statementCacheSize",
+      "multiStatements",
+      "maxPacketBytes",
+      "decoding"
+    ],
+    ...["statementTimeout", "streamPauseLimit", "cancellation", "authPlugin", "serverPublicKey"]
+  ]
+  const nothing = fc.constant(undefined)
+  const junk = fc.oneof({ weight: 6, arbitrary: nothing }, { weight: 1, arbitrary: fc.anything({ withBigInt: true }) })
+  const configs = fc.record(Object.fromEntries(names.map((name) => [name, junk])))
+
+  it("is a configuration or has faults, and is never a defect", () => {
+    holds(
+      fc.property(configs, (config) => {
+        const exit = Effect.runSyncExit(MysqlConfig.resolve(config as MysqlConfig.MysqlConfig))
+        expect(Exit.isSuccess(exit) || reasonOf(exit)?._tag === "ConfigurationError").toBe(true)
+      })
+    )
+  })
+
+  it("is a URL or has faults", () => {
+    const part = fc.oneof(
+      fc.string(),
+      fc.constantFrom("mysql://", "@", ":", "/", "?", "tls=", "&", "#", "%", "[::1]", "1")
+    )
+    holds(
+      fc.property(fc.array(part), (parts) => {
+        const exit = Effect.runSyncExit(MysqlConfig.resolve({ url: Redacted.make(`mysql://${parts.join("")}`) }))
+        expect(Exit.isSuccess(exit) || reasonOf(exit)?._tag === "ConfigurationError").toBe(true)
+      })
+    )
   })
 })
 

@@ -125,6 +125,7 @@ describe("options", () => {
 
   const wrong: ReadonlyArray<readonly [lines: string, fault: string]> = [
     ["port=abc", "port: it is not a whole number"],
+    ["ssl=constructor", "ssl: it is neither on nor off"],
     ["ssl=maybe", "ssl: it is neither on nor off"],
     ["ssl-mode=SOMEHOW", `ssl-mode: "SOMEHOW" is none of DISABLED, PREFERRED, REQUIRED, VERIFY_CA, VERIFY_IDENTITY`],
     [

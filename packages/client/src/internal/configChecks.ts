@@ -84,6 +84,8 @@ const texts = [
   "serverPublicKey"
 ] as const
 
+const mustBeText: ReadonlySet<string> = new Set<keyof MysqlConfig>([...texts, "charset"])
+
 /** Options of the pool and of the client, which take this interface and add to it, are theirs to check. */
 const ofOthers: ReadonlyArray<string> = [
   "minConnections",
@@ -132,6 +134,12 @@ const checkChoices = (prefix: string, given: object, allowed: object, faults: Fa
 const checkKnown = (prefix: string, given: object, names: ReadonlySet<string>, faults: Faults): void => {
   for (const name of Object.keys(given)) if (!names.has(name)) faults.push(`unknown option ${prefix}${name}`)
 }
+
+/** Without what should be text and is not: the checks of what it says go on with the rest. */
+export const readable = (config: MysqlConfig): MysqlConfig =>
+  Object.fromEntries(
+    Object.entries(config).filter(([name, value]) => typeof value === "string" || !mustBeText.has(name))
+  )
 
 /** That the options are those that there are, and of their types. */
 export const checkShape = (config: MysqlConfig, faults: Faults): void => {

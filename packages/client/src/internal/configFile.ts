@@ -58,7 +58,8 @@ const truth: Readonly<Record<string, boolean>> = {
 const boolean =
   (set: (said: Said, value: boolean) => void): Take =>
   (value, said) => {
-    const on = truth[value.toLowerCase()]
+    const word = value.toLowerCase()
+    const on = Object.hasOwn(truth, word) ? truth[word] : undefined
     if (on === undefined) return "it is neither on nor off"
     set(said, on)
     return undefined
