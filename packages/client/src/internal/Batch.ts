@@ -213,7 +213,7 @@ class Batch {
 
   private get prepare(): Effect.Effect<void, MysqlError.MysqlError> {
     return Effect.suspend(() =>
-      this.statement.prepared === undefined ? this.execution.prepareStatement(this.statement) : Effect.void
+      this.statement.prepared === undefined ? this.execution.preparing.prepare(this.statement) : Effect.void
     )
   }
 

@@ -181,7 +181,7 @@ export class Connection implements Public.ReservedConnection {
       // Not from the cache: nobody else closes it.
       const statement = new Statement(sql, core.exchange.database, true)
       const prepared = Effect.acquireRelease(
-        execution.prepareStatement(statement),
+        execution.preparing.prepare(statement),
         () => Effect.sync(() => core.statements.discard(statement)),
         { interruptible: true }
       )

@@ -7,7 +7,7 @@ import * as Execute from "@effect-mysql/protocol/command/Execute"
 import * as QueryAttributes from "@effect-mysql/protocol/command/QueryAttributes"
 import { Flag, has } from "@effect-mysql/protocol/connect/Capabilities"
 import * as Packet from "@effect-mysql/protocol/framing/Packet"
-import { type Metadata, Reply, type ReplyOptions } from "@effect-mysql/protocol/reply/Reply"
+import { Reply } from "@effect-mysql/protocol/reply/Reply"
 import { ServerStatus } from "@effect-mysql/protocol/ServerStatus"
 import * as Literal from "@effect-mysql/protocol/value/Literal"
 import type { SqlMode } from "@effect-mysql/protocol/value/Placeholders"
@@ -20,19 +20,15 @@ import type { Core } from "./Core.ts"
 import { type Entry, failureOf, make as makeEntry, type Owner } from "./Entry.ts"
 import * as failures from "./failures.ts"
 import { lastPreparedId, prepareNothing } from "./lastPrepared.ts"
+import { inCharset, Preparing, payloadBytes } from "./Preparing.ts"
 import { collectFirst, type Finish, type Manner, Request, type Rows, uploading } from "./Request.ts"
+import * as replies from "./replies.ts"
 import * as results from "./results.ts"
 import { custom } from "./rowShapes.ts"
 import type { Prepared, Protocol, Statement } from "./statements.ts"
 import * as upload from "./upload.ts"
 
 type Values = ReadonlyArray<unknown>
-
-/** A command of several that go in one piece. */
-interface Part {
-  readonly bytes: Buffer
-  readonly reply: Reply
-}
 
 const noAttributes: Effect.Effect<never, MysqlError.MysqlError> = Effect.fail(
   failures.configuration("attributes need the option queryAttributes, and a server that takes them: MySQL")
@@ -48,10 +44,12 @@ const tooManyPrepared = 1461
 export class Execution {
   private readonly core: Core
   readonly owner: Owner | undefined
+  readonly preparing: Preparing
 
   constructor(core: Core, owner: Owner | undefined) {
     this.core = core
     this.owner = owner
+    this.preparing = new Preparing(core, owner)
   }
 
   /** With the bound of the call or of the connection. */
@@ -113,7 +111,7 @@ export class Execution {
 
   /** Commands that answer OK, or rows that nobody wants, sent in one piece. */
   plain(commands: ReadonlyArray<Buffer>, sql: string = ""): Effect.Effect<void, MysqlError.MysqlError> {
-    return this.flight(commands, sql, succeeded)
+    return this.flight(commands, sql, replies.succeeded)
   }
 
   /** The same with a query at the end: ends with the first value of its first row. */
@@ -123,13 +121,15 @@ export class Execution {
     sql: string
   ): Effect.Effect<unknown, MysqlError.MysqlError> {
     return this.flight([...commands, this.command(question)], sql, (entry) => {
-      return Effect.map(succeeded(entry), () => rowsOfLast(entry)[0]?.[0])
+      return Effect.map(replies.succeeded(entry), () => rowsOfLast(entry)[0]?.[0])
     })
   }
 
   /** The rows of a statement of our own, which changes nothing. */
   rowsOf(sql: string): Effect.Effect<ReadonlyArray<ReadonlyArray<unknown>>, MysqlError.MysqlError> {
-    return this.flight([this.command(sql)], sql, (entry) => Effect.map(succeeded(entry), () => rowsOfLast(entry)))
+    return this.flight([this.command(sql)], sql, (entry) =>
+      Effect.map(replies.succeeded(entry), () => rowsOfLast(entry))
+    )
   }
 
   private flight<A>(
@@ -138,11 +138,11 @@ export class Execution {
     finish: Finish<A>
   ): Effect.Effect<A, MysqlError.MysqlError> {
     return Effect.suspend(() => {
-      const replies = commands.map((command) => this.plainReply(isQuery(command) ? "query" : "plain"))
+      const expected = commands.map((command) => replies.ofOwn(this.core, isQuery(command) ? "query" : "plain"))
       const entry = makeEntry({
         bytes: commands.length === 1 ? commands[0]! : Buffer.concat(commands),
-        reply: replies[0]!,
-        replies,
+        reply: expected[0]!,
+        replies: expected,
         frames: 1,
         owner: this.owner,
         sql
@@ -191,7 +191,7 @@ export class Execution {
       const { offsetMinutes } = this.core.config
       const text = Literal.interpolate(statement.templateFor(sqlMode), params, { sqlMode, offsetMinutes })
       if (Result.isFailure(text)) return Result.fail(failures.parameter(text.failure))
-      const sent = this.inCharset(text.success)
+      const sent = inCharset(this.core, text.success)
       if (Result.isFailure(sent)) return Result.fail(sent.failure)
       const command = this.withAttributes(sent.success, attributes)
       if (Result.isFailure(command)) return Result.fail(command.failure)
@@ -199,7 +199,7 @@ export class Execution {
     }
     if (!statement.plain) this.core.touched = true
     if (statement.beginsBranch) this.core.branched = true
-    const reply = this.reply("query", rows, statement, undefined, manner)
+    const reply = replies.ofStatement(this.core, "query", rows, statement, undefined, manner)
     const entry = {
       bytes,
       reply,
@@ -208,7 +208,7 @@ export class Execution {
       uploads: manner.uploads,
       killable: statement.killable,
       sql: statement.sql,
-      settled: manner.exclusive ? () => learn(statement, rows, reply.firstMetadata) : undefined
+      settled: manner.exclusive ? () => replies.learn(statement, rows, reply.firstMetadata) : undefined
     }
     const one = makeEntry(entry)
     if (!this.isSeveral(request)) return Result.succeed(one)
@@ -217,7 +217,7 @@ export class Execution {
         ...entry,
         // Allowed, used and forbidden again in one piece.
         bytes: Buffer.concat([Command.setMultiStatements(true), bytes, Command.setMultiStatements(false)]),
-        replies: [this.plainReply(), reply, this.plainReply()],
+        replies: [replies.ofOwn(this.core, "plain"), reply, replies.ofOwn(this.core, "plain")],
         frames: one.frames,
         packetBytes: one.packetBytes
       })
@@ -324,7 +324,7 @@ export class Execution {
     if (fault !== undefined) return Effect.fail(fault)
     return Effect.acquireUseRelease(
       Effect.sync(() => statement.holds++),
-      () => Effect.matchEffect(this.prepareStatement(statement), next),
+      () => Effect.matchEffect(this.preparing.prepare(statement), next),
       () => Effect.sync(() => this.release(statement))
     )
   }
@@ -361,7 +361,7 @@ export class Execution {
     const encoded = this.encode(prepared.id, params, known, request)
     if (Result.isFailure(encoded)) return Result.fail(failures.parameter(encoded.failure))
     const { boundTypes, bytes } = encoded.success
-    const reply = this.reply("execute", rows, statement, prepared, manner)
+    const reply = replies.ofStatement(this.core, "execute", rows, statement, prepared, manner)
     if (!statement.plain) this.core.touched = true
     const entry = makeEntry({
       bytes,
@@ -405,78 +405,7 @@ export class Execution {
   ): void {
     prepared.boundTypes = reply.err === undefined ? boundTypes : undefined
     if (reply.definitions !== undefined) prepared.columns = reply.definitions
-    learn(statement, rows, reply.setCount === 0 ? reply.metadata : reply.firstMetadata, prepared)
-  }
-
-  // ---- preparing ---------------------------------------------------------------------------------------------------
-
-  prepareStatement(statement: Statement): Effect.Effect<void, MysqlError.MysqlError> {
-    return Effect.suspend(() => {
-      const { exchange, info, lastPrepared } = this.core
-      const text = this.inCharset(statement.sql)
-      if (Result.isFailure(text)) return Effect.fail(text.failure)
-      const bytes = Command.prepare(text.success)
-      const reply = this.plainReply("prepare")
-      const nothing = info.product === "mariadb" ? this.plainReply("prepare") : undefined
-      const detour = this.detour(statement)
-      const parts = [
-        ...(detour === undefined ? [] : [detour.there]),
-        { bytes, reply },
-        ...(nothing === undefined ? [] : [{ bytes: prepareNothing, reply: nothing }]),
-        ...(detour === undefined ? [] : [detour.back])
-      ]
-      const entry: Entry = makeEntry({
-        bytes: parts.length === 1 ? bytes : Buffer.concat(parts.map((part) => part.bytes)),
-        reply,
-        replies: parts.map((part) => part.reply),
-        trailer: nothing,
-        frames: Packet.frameCountOf(bytes),
-        packetBytes: payloadBytes(bytes),
-        owner: this.owner,
-        sql: statement.sql,
-        settled: (replied) => {
-          lastPrepared.end(replied ? nothing : undefined)
-          this.adopt(statement, reply, entry.abandoned || detour?.there.reply.err !== undefined)
-        }
-      })
-      lastPrepared.begin()
-      return exchange.run(entry, succeeded)
-    })
-  }
-
-  /** The names of a statement mean what they meant when it was prepared first, whatever the current database is now. */
-  private detour({ database }: Statement): { readonly there: Part; readonly back: Part } | undefined {
-    const current = this.core.exchange.database
-    return database === undefined || current === undefined || database === current
-      ? undefined
-      : {
-          there: { bytes: Command.initDatabase(database), reply: this.plainReply() },
-          back: { bytes: Command.initDatabase(current), reply: this.plainReply() }
-        }
-  }
-
-  /** Keeps what the server has prepared, or frees it where nobody would. */
-  private adopt(statement: Statement, reply: Reply, unwanted: boolean): Prepared | undefined {
-    if (!reply.done || reply.prepared === undefined || reply.err !== undefined) return undefined
-    const { parameterCount, statementId } = reply.prepared
-    const { exchange, statements } = this.core
-    // Two fibers may have prepared the same text at once: the first one is kept.
-    if (statement.prepared !== undefined || (unwanted && !statements.has(statement))) {
-      exchange.ride(Command.closeStatement(statementId))
-      return undefined
-    }
-    statement.forgetColumns("binary")
-    statement.prepared = {
-      id: statementId,
-      parameterCount,
-      columns: reply.definitions ?? [],
-      boundTypes: undefined,
-      lastTypes: undefined,
-      pending: 0,
-      untyped: undefined,
-      retired: false
-    }
-    return statement.prepared
+    replies.learn(statement, rows, reply.setCount === 0 ? reply.metadata : reply.firstMetadata, prepared)
   }
 
   // ---- both in one flight ------------------------------------------------------------------------------------------
@@ -496,12 +425,12 @@ export class Execution {
     const { lastPrepared } = this.core
     const arity = Literal.checkArity(statement.templateFor(this.sqlMode).parts.length - 1, params.length)
     if (arity !== undefined) return Effect.fail(failures.parameter(arity))
-    const text = this.inCharset(statement.sql)
+    const text = inCharset(this.core, statement.sql)
     if (Result.isFailure(text)) return Effect.fail(text.failure)
     const encoded = this.encode(lastPreparedId, params, undefined, request)
     if (Result.isFailure(encoded)) return Effect.fail(failures.parameter(encoded.failure))
     const { boundTypes, bytes } = encoded.success
-    const prepare = this.plainReply("prepare")
+    const prepare = replies.ofOwn(this.core, "prepare")
     const { capabilities } = this.core.session
     const reply = new Reply({
       command: "execute",
@@ -514,7 +443,7 @@ export class Execution {
         return prepare.definitions
       }
     })
-    const nothing = this.plainReply("prepare")
+    const nothing = replies.ofOwn(this.core, "prepare")
     if (!statement.plain) this.core.touched = true
     const prepareBytes = Command.prepare(text.success)
     const entry: Entry = makeEntry({
@@ -530,7 +459,7 @@ export class Execution {
       sql: statement.sql,
       settled: (replied) => {
         lastPrepared.end(replied ? nothing : undefined)
-        const prepared = this.adopt(statement, prepare, entry.abandoned)
+        const prepared = this.preparing.adopt(statement, prepare, entry.abandoned)
         if (prepared !== undefined) {
           prepared.lastTypes = boundTypes
           this.executed(request, prepared, reply, replied ? boundTypes : undefined)
@@ -559,88 +488,18 @@ export class Execution {
     const { finish, manner, rows, statement } = request
     return manner.send(this.core.exchange, entry, (replied) => {
       const { reply } = replied
-      if (protocol === "text") learn(statement, rows, reply.firstMetadata)
+      if (protocol === "text") replies.learn(statement, rows, reply.firstMetadata)
       const instead = again?.(reply)
       if (instead !== undefined) return instead
       const error = manner.readsErrors ? undefined : failureOf(replied)
       return error === undefined ? finish(replied) : Effect.fail(error)
     })
   }
-
-  private reply(
-    command: ReplyOptions["command"],
-    rows: Rows,
-    statement?: Statement,
-    prepared?: Prepared,
-    manner: Manner = collectFirst
-  ): Reply {
-    return new Reply(new ReplyTo(command, this.core.session.capabilities, rows, statement, prepared, manner.maxSets))
-  }
-
-  /** A text as it is sent: as it is where the session is in UTF-8. */
-  inCharset(text: string): Result.Result<string | Uint8Array, MysqlError.MysqlError> {
-    const { charset } = this.core.exchange
-    if (charset === undefined) return Result.succeed(text)
-    const bytes = charset.encode(text)
-    return bytes === undefined ? Result.fail(failures.unfit(charset)) : Result.succeed(bytes)
-  }
-
-  private plainReply(command: "plain" | "query" | "prepare" = "plain"): Reply {
-    return this.reply(command, this.core.rows.array)
-  }
 }
-
-/** What the columns were is looked up when the reply comes: an earlier one on its way may have brought others. */
-class ReplyTo implements ReplyOptions {
-  readonly command: ReplyOptions["command"]
-  readonly capabilities: ReplyOptions["capabilities"]
-  readonly rows: Rows
-  readonly maxSets: number
-  /** What is done about it the exchange knows. */
-  readonly localInfile = true
-  private readonly statement: Statement | undefined
-  private readonly prepared: Prepared | undefined
-
-  constructor(
-    command: ReplyOptions["command"],
-    capabilities: ReplyOptions["capabilities"],
-    rows: Rows,
-    statement: Statement | undefined,
-    prepared: Prepared | undefined,
-    maxSets: number
-  ) {
-    this.command = command
-    this.capabilities = capabilities
-    this.rows = rows
-    this.maxSets = maxSets
-    this.statement = statement
-    this.prepared = prepared
-  }
-
-  get metadata(): Metadata | undefined {
-    return this.statement?.metadata(protocolOf(this.prepared), this.rows, this.columns)
-  }
-
-  get columns(): Prepared["columns"] | undefined {
-    return this.prepared?.columns
-  }
-}
-
-const protocolOf = (prepared: Prepared | undefined): Protocol => (prepared === undefined ? "text" : "binary")
 
 /** Before anything else: an error in the midst of several results says nothing about those that ran. */
 const hasForgotten = ({ err, setCount }: Reply): boolean =>
   err !== undefined && setCount === 0 && needReprepare.has(err.errno)
-
-/** Remembers what the rows look like, for the next time. */
-const learn = (statement: Statement, rows: Rows, metadata: Metadata | undefined, prepared?: Prepared): void => {
-  const protocol = protocolOf(prepared)
-  if (metadata === undefined || statement.knows(protocol, rows, metadata)) return
-  statement.forgetColumns(protocol)
-  statement.remember(protocol, rows, metadata)
-}
-
-const payloadBytes = (sealed: Buffer): number => sealed.length - 4 * Packet.frameCountOf(sealed)
 
 const rowsOfLast = (entry: Entry): ReadonlyArray<ReadonlyArray<unknown>> =>
   (entry.replies.at(-1)!.results[0]?.rows ?? []) as ReadonlyArray<ReadonlyArray<unknown>>
@@ -651,8 +510,3 @@ const isQuery = (bytes: Buffer): boolean => bytes[4] === 0x03
 /** The first result. */
 export const first = <A>(entry: Entry): Effect.Effect<QueryResult<A>> =>
   Effect.succeed(results.collect<A>(entry.reply.results[0]!))
-
-const succeeded: Finish<void> = (entry) => {
-  const error = failureOf(entry)
-  return error === undefined ? Effect.void : Effect.fail(error)
-}

@@ -18,6 +18,7 @@ import type { Core } from "./Core.ts"
 import type { Execution } from "./Execution.ts"
 import * as failures from "./failures.ts"
 import type { Id } from "./generatedIds.ts"
+import { inCharset } from "./Preparing.ts"
 import type { Statement } from "./statements.ts"
 
 export type Rows = ReadonlyArray<ReadonlyArray<unknown>>
@@ -64,10 +65,10 @@ const takesBulk = /^(?:\s|\/\*(?!M?!)[\s\S]*?\*\/|(?:--\s|#)[^\n]*\n)*(?:insert|
 
 /** Many rows in one INSERT. */
 export const oneOfMany = (context: Context, template: InsertTemplate): Way => {
-  const { execution, maxPacketBytes } = context
+  const { maxPacketBytes } = context
   const fixedBytes = Buffer.byteLength(template.prefix) + Buffer.byteLength(template.suffix) + 1
   const command = (tuples: ReadonlyArray<string>) =>
-    execution.inCharset(template.prefix + tuples.join(",") + template.suffix)
+    inCharset(context.core, template.prefix + tuples.join(",") + template.suffix)
   return {
     command: "query",
     encode: (rows, first) => {
@@ -203,7 +204,9 @@ export const texts = (context: Context): Way => {
       const template = statement.templateFor(execution.sqlMode)
       const messages: Array<Message> = []
       for (const [index, row] of rows.entries()) {
-        const text = Result.flatMap(textOf(context, template, row, first + index), (sql) => execution.inCharset(sql))
+        const text = Result.flatMap(textOf(context, template, row, first + index), (sql) =>
+          inCharset(context.core, sql)
+        )
         if (Result.isFailure(text)) return Result.fail(text.failure)
         const bytes = Command.query(text.success, context.core.session.capabilities)
         if (!fits(context, bytes)) return Result.fail(tooLarge(first + index, context.maxPacketBytes))
