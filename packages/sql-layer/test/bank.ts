@@ -49,7 +49,7 @@ export interface Figures {
 /** Between two lines that are cut at COMMIT, and what the server gets of it then: all, nothing, or all of it later. */
 const cutEvery = 25
 const modes = ["passed", "dropped", "late"] as const
-const lateMillis = 20
+const lateMillis = 300
 
 /** A way to the server on which every so many COMMITs cost the line. */
 const cuttingProxy = (target: { readonly host: string; readonly port: number }, onCut: () => void) =>
