@@ -62,7 +62,10 @@ export interface Options {
 const interval = Duration.millis(50)
 
 /**
- * Marks in a table that the client can write. The user has to see its own sessions and to end them, which every user may.
+ * Marks in a table that the client can write. What became of a transaction is asked through the client: where a pool can
+ * be full of those who wait for the locks of just that transaction, a client of its own for the same server is better.
+ *
+ * The user has to see its own sessions and to end them, which every user may.
  *
  * @since 0.1.0
  * @category constructors

@@ -123,7 +123,9 @@ export const run = Effect.fnUntraced(function* (plan: Plan) {
     tls: { mode: "disabled" },
     maxConnections: 16
   })
-  const markers = yield* CommitMarkers.make(engine.client)
+  // Of its own: the pool of the bank can be full of those who wait for the locks of a transaction that is looked up.
+  const lookingUp = yield* make({ ...root, maxConnections: 2 })
+  const markers = yield* CommitMarkers.make(lookingUp.client)
 
   const told = new Map<number, Told>()
   let begun = 0
