@@ -40,7 +40,11 @@ export const make = Effect.fnUntraced(function* (target: { readonly host: string
   const cut = Effect.callback<void>((resume) => {
     if (!server.listening) return resume(Effect.void)
     server.close(() => resume(Effect.void))
-    for (const socket of sockets) socket.resetAndDestroy()
+    for (const socket of sockets) {
+      // A socket that is being shut down cannot be reset: Node would keep it for ever.
+      if (socket.writableEnded) socket.destroy()
+      else socket.resetAndDestroy()
+    }
   })
   yield* Effect.addFinalizer(() => cut)
   return { port, cut, open: listen(server, port) } satisfies Proxy
