@@ -6,9 +6,8 @@
  * fiber. Commands are written without waiting for replies; those of one tick go out in one write.
  *
  * An entry that nobody waits for any more is abandoned: it stays in its place, and its reply is read and thrown away.
- * When only abandoned entries are left, the fiber that abandoned last (or one that is forked for it) stops them on the
- * server and reads what they still say; until then nothing is written, because a KILL names a connection and not a
- * statement.
+ * When only abandoned entries are left, the fiber that abandoned last (or one that is forked for it) has them stopped on
+ * the server (`Stopping`). Who may send when is the business of `Admission`, what goes out together that of `Outbox`.
  *
  * All state is changed synchronously and is consistent whenever a fiber is resumed.
  */
@@ -16,38 +15,21 @@ import * as Command from "@effect-mysql/protocol/command/Command"
 import type { Capabilities } from "@effect-mysql/protocol/connect/Capabilities"
 import type { Parser } from "@effect-mysql/protocol/framing/Packet"
 import { ProtocolError } from "@effect-mysql/protocol/ProtocolError"
-import * as LocalInfile from "@effect-mysql/protocol/reply/LocalInfile"
 import { Reply } from "@effect-mysql/protocol/reply/Reply"
 import { ServerStatus } from "@effect-mysql/protocol/ServerStatus"
 import * as Charset from "@effect-mysql/protocol/value/Charset"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
+import type * as Fiber from "effect/Fiber"
 import * as MysqlError from "../MysqlError.ts"
 import type { TransportConnection } from "../Transport.ts"
+import { Admission } from "./Admission.ts"
 import { type Entry, firstSequence, lostAs, make as makeEntry, type Owner } from "./Entry.ts"
 import { endOf, lostBy } from "./ending.ts"
+import { FileTransfer } from "./FileTransfer.ts"
 import * as failures from "./failures.ts"
 import { Outbox } from "./Outbox.ts"
-
-/** Someone who wants the connection to himself, in the same queue as the commands. */
-interface Reservation {
-  readonly owner: Owner
-  /** Who has the connection to himself and wants it for one thing at a time. */
-  readonly within: Owner | undefined
-  readonly granted: () => void
-}
-
-/** Between the one who wants a statement stopped and the one who does it. */
-export interface KillRequest {
-  /** The statement still runs. */
-  wanted: boolean
-  /** The KILL is on its way: until the server has answered, it could hit whatever runs then. */
-  pending: boolean
-}
-
-type Waiter = { readonly _tag: "command"; readonly entry: Entry } | ({ readonly _tag: "reservation" } & Reservation)
+import { type KillRequest, Stopping } from "./Stopping.ts"
 
 export interface ExchangeOptions {
   readonly transport: TransportConnection
@@ -70,11 +52,6 @@ export interface ExchangeOptions {
 /** Commands that may be under way at once, and their bytes together; a longer one is under way alone. */
 const maxInFlight = 128
 const maxInFlightBytes = 1024 * 1024
-/** How long stopping a statement may take before the line is cut. */
-const cancelBound = Duration.seconds(5)
-/** A KILL that came before its statement did has no effect: it is repeated after this time. */
-const killInterval = Duration.millis(100)
-
 export class Exchange {
   status: number
   database: string | undefined
@@ -87,27 +64,15 @@ export class Exchange {
   private readonly options: ExchangeOptions
   private readonly inFlight: Array<Entry> = []
   private inFlightBytes = 0
-  private readonly waiting: Array<Waiter> = []
+  private readonly admission: Admission
   private readonly outbox: Outbox
   /** Whose turn it is to read. */
   private turn: Entry | undefined = undefined
-  /** The server has asked for a file and waits for its end: the first of `inFlight` goes on after that. */
-  private upload: LocalInfile.Upload | undefined = undefined
-  /**
-   * The last part of the file is sent with its end: a server looks whether it has been killed before it reads a row, and
-   * not at the end.
-   */
-  private heldPart: Buffer | undefined = undefined
+  /** While it is open the first of `inFlight` does not go on. */
+  private readonly file: FileTransfer
   /** Reading has begun for the first of `inFlight`. */
   private begun = false
-  private reservedBy: Owner | undefined = undefined
-  /** Who has it again after that one. */
-  private reservedAround: Owner | undefined = undefined
-  /** A statement is being stopped: nothing is written until that is over. */
-  private stopping = false
-  private afterStop: Array<() => void> = []
-  /** An ERR came in a transaction while a statement was being stopped: whether the transaction lives is open. */
-  private uncertain = false
+  private readonly stopping: Stopping
   /** One pull by whoever has the turn, and on to `continueTurn`. Made once: it is the hot path. */
   private readonly step: Effect.Effect<void>
   private readonly pullOnce: Effect.Effect<void>
@@ -119,10 +84,29 @@ export class Exchange {
     this.charset = options.charset
     this.outbox = new Outbox(
       (bytes) => options.transport.write(bytes),
-      (error) => this.lose(error ?? lostLine("the write ended without a result"))
+      (error) => this.lose(error ?? failures.lostLine("the write ended without a result"))
     )
+    this.admission = new Admission({
+      hasRoomFor: (entry) => this.hasRoomFor(entry),
+      isFree: () => this.inFlight.length === 0 && !this.stopping.isActive
+    })
+    this.file = new FileTransfer((bytes) => this.outbox.sendFirst(bytes))
     this.step = this.pull((finished) => (finished || this.turn === undefined ? Effect.void : this.step))
     this.pullOnce = this.pull(() => Effect.void)
+    this.stopping = new Stopping({
+      cancellation: options.cancellation,
+      kill: options.kill,
+      runFork: options.runFork,
+      inFlight: this.inFlight,
+      isLost: () => this.lost !== undefined,
+      lose: (error) => this.lose(error),
+      written: this.outbox.idle,
+      read: this.pullOnce,
+      isUploading: () => this.file.isOpen,
+      endUpload: () => this.sendEnd(),
+      ping: () => this.pingUnawaited(),
+      goOn: () => this.pump()
+    })
   }
 
   /** As the server said last. */
@@ -132,12 +116,12 @@ export class Exchange {
 
   /** Nothing is under way, and nobody waits. */
   get quiet(): boolean {
-    return this.inFlight.length === 0 && this.waiting.length === 0 && !this.stopping && !this.outbox.busy
+    return this.inFlight.length === 0 && this.admission.isEmpty && !this.stopping.isActive && !this.outbox.busy
   }
 
   /** Something runs on the server, and all of it can be stopped without harm. */
   get stoppable(): boolean {
-    return this.inFlight.length > 0 && this.inFlight.every((entry) => entry.killable)
+    return this.stopping.isPossible
   }
 
   // ---- for fibers --------------------------------------------------------------------------------------------------
@@ -197,9 +181,7 @@ export class Exchange {
    */
   sendPart(entry: Entry, bytes: Uint8Array): Effect.Effect<void, MysqlError.MysqlError> {
     return Effect.suspend(() => {
-      const held = this.heldPart
-      this.heldPart = this.upload?.part(bytes)
-      if (held !== undefined) this.outbox.sendFirst(held)
+      this.file.part(bytes)
       return Effect.flatMap(this.outbox.idle, () =>
         entry.failure === undefined ? Effect.void : Effect.fail(entry.failure)
       )
@@ -208,12 +190,10 @@ export class Exchange {
 
   /** The whole file has been sent: the server answers then. */
   sendEnd(): void {
-    const { heldPart, upload } = this
-    if (upload === undefined || this.lost !== undefined) return
-    this.upload = undefined
-    this.heldPart = undefined
+    if (this.lost !== undefined) return
+    const upload = this.file.end()
+    if (upload === undefined) return
     const entry = this.inFlight[0]!
-    this.outbox.sendFirst(heldPart === undefined ? upload.end() : Buffer.concat([heldPart, upload.end()]))
     entry.replies[entry.at]!.uploaded(this.options.parser, upload)
   }
 
@@ -223,24 +203,14 @@ export class Exchange {
    */
   reserve(owner: Owner, within?: Owner): Effect.Effect<void> {
     return Effect.callback<void>((resume) => {
-      const waiter: Waiter = { _tag: "reservation", owner, within, granted: () => resume(Effect.void) }
-      this.waiting.push(waiter)
+      const withdraw = this.admission.reserve({ owner, within, granted: () => resume(Effect.void) })
       this.pump()
-      return Effect.sync(() => {
-        const index = this.waiting.indexOf(waiter)
-        if (index < 0) return this.unreserve(owner)
-        this.waiting.splice(index, 1)
-        this.pump()
-      })
+      return Effect.sync(() => (withdraw() ? this.pump() : this.unreserve(owner)))
     })
   }
 
   unreserve(owner: Owner): void {
-    if (this.reservedAround === owner) this.reservedAround = undefined
-    if (this.reservedBy !== owner) return
-    this.reservedBy = this.reservedAround
-    this.reservedAround = undefined
-    this.pump()
+    if (this.admission.unreserve(owner)) this.pump()
   }
 
   /**
@@ -264,7 +234,8 @@ export class Exchange {
           ),
           (exit) =>
             Effect.sync(() => {
-              if (Exit.isFailure(exit)) this.lose(lostLine("given up because a conversation with the server broke off"))
+              if (Exit.isFailure(exit))
+                this.lose(failures.lostLine("given up because a conversation with the server broke off"))
               release()
             })
         )
@@ -287,15 +258,7 @@ export class Exchange {
 
   /** Ends when nothing is under way any more: what was abandoned has been read. */
   get settled(): Effect.Effect<void> {
-    return Effect.suspend(() =>
-      this.stopping
-        ? Effect.callback<void>((resume) => {
-            // The fiber may have been suspended since.
-            if (!this.stopping) return resume(Effect.void)
-            this.afterStop.push(() => resume(Effect.void))
-          })
-        : this.stop
-    )
+    return this.stopping.settled
   }
 
   /** Nobody waits for this reply any more. */
@@ -312,10 +275,7 @@ export class Exchange {
         case "waiting":
           entry.state = "done"
           entry.settled?.(false)
-          this.waiting.splice(
-            this.waiting.findIndex((waiter) => waiter._tag === "command" && waiter.entry === entry),
-            1
-          )
+          this.admission.withdraw(entry)
           this.pump()
           return Effect.void
         case "unsent":
@@ -333,36 +293,31 @@ export class Exchange {
           entry.reply.discarding = true
           entry.reply.takeRows()
           if (this.turn === entry) this.turn = undefined
-          return this.turn !== undefined || this.passTurn() ? Effect.void : this.stop
+          return this.turn !== undefined || this.passTurn() ? Effect.void : this.stopping.stop
       }
     })
   }
 
   /** Ends the connection because its owner wants that. */
   cut(): void {
-    this.lose(lostLine("closed by the one who had it"))
+    this.lose(failures.lostLine("closed by the one who had it"))
   }
 
   /** Marks the connection as lost: whoever waits gets an error that says how far his statement was. */
   lose(error: MysqlError.MysqlError): void {
     if (this.lost !== undefined) return
     this.lost = error
-    const entries = this.inFlight.splice(0)
+    const { entries: waiting, reservations } = this.admission.dismiss()
+    const entries = [...this.inFlight.splice(0), ...waiting]
     this.inFlightBytes = 0
-    const waiting = this.waiting.splice(0)
     this.outbox.close()
     this.turn = undefined
-    const reservations: Array<() => void> = []
-    for (const waiter of waiting) {
-      if (waiter._tag === "command") entries.push(waiter.entry)
-      else reservations.push(waiter.granted)
-    }
     for (const entry of entries) {
       entry.failure = lostAs(error, entry)
       entry.state = "done"
     }
     this.options.onLost()
-    for (const granted of reservations) granted()
+    for (const { granted } of reservations) granted()
     for (const entry of entries) this.resume(entry, false)
   }
 
@@ -398,56 +353,24 @@ export class Exchange {
       entry.settled?.(false)
       return
     }
-    const ahead = this.waiting.some((waiter) =>
-      waiter._tag === "reservation"
-        ? entry.owner === undefined || entry.owner === waiter.within
-        : waiter.entry.owner === entry.owner
-    )
-    if (ahead || !this.maySend(entry)) {
-      entry.state = "waiting"
-      this.waiting.push({ _tag: "command", entry })
-      return
-    }
+    if (!this.admission.admit(entry)) return
     this.send(entry)
     if (this.turn === undefined) this.turn = entry
   }
 
-  private maySend(entry: Entry): boolean {
-    if (this.stopping || this.inFlight.length >= maxInFlight) return false
-    if (this.reservedBy !== undefined && this.reservedBy !== entry.owner) return false
+  private hasRoomFor(entry: Entry): boolean {
+    if (this.stopping.isActive || this.inFlight.length >= maxInFlight) return false
     if (this.inFlight.length === 0) return true
     if (entry.exclusive || this.inFlightBytes + entry.bytes.length > maxInFlightBytes) return false
     return this.inFlight.at(-1)!.exclusive !== true
   }
 
-  /** Lets in what may go now, first come, first served; behind a reservation only its owner's commands go. */
+  /** Lets in what may go now. */
   private pump(): void {
-    if (this.waiting.length === 0) return this.assignTurn()
-    const wakes: Array<() => void> = []
-    let index = 0
-    while (index < this.waiting.length) {
-      const waiter = this.waiting[index]!
-      const mine =
-        this.reservedBy === undefined ||
-        this.reservedBy === (waiter._tag === "command" ? waiter.entry.owner : waiter.within)
-      if (!mine) {
-        index++
-        continue
-      }
-      if (waiter._tag === "command") {
-        if (!this.maySend(waiter.entry)) break
-        this.waiting.splice(index, 1)
-        this.send(waiter.entry)
-      } else {
-        if (this.inFlight.length > 0 || this.stopping) break
-        this.waiting.splice(index, 1)
-        this.reservedAround = this.reservedBy
-        this.reservedBy = waiter.owner
-        wakes.push(waiter.granted)
-      }
-    }
+    if (this.admission.isEmpty) return this.assignTurn()
+    const reservations = this.admission.letIn((entry) => this.send(entry))
     this.assignTurn()
-    for (const wake of wakes) wake()
+    for (const { granted } of reservations) granted()
   }
 
   private send(entry: Entry): void {
@@ -528,8 +451,8 @@ export class Exchange {
 
   /** The server asks for a file: `true` where it gets an empty one, since nobody has brought any. */
   private refuse(entry: Entry, fileName: string): boolean {
-    if (this.upload !== undefined) return false
-    this.upload = new LocalInfile.Upload(this.options.parser.sequence)
+    if (this.file.isOpen) return false
+    this.file.begin(this.options.parser.sequence)
     if (entry.uploads && !entry.abandoned) return false
     if (this.inFlight[1]?.state === "sent" || entry.at < entry.replies.length - 1) {
       // The server takes what was written behind it for the file.
@@ -581,10 +504,7 @@ export class Exchange {
     if (errorAt === -1 || entry.replies.some((reply, at) => at > errorAt && reply.results.length > 0)) return
     // The reply to what was written behind it will tell as well.
     if (this.inFlight[1]?.state === "sent") return
-    if (this.stopping) {
-      this.uncertain = true
-      return
-    }
+    if (this.stopping.isActive) return this.stopping.askAfterwards()
     entry.replies.push(pingReply(this.options.capabilities))
     this.outbox.sendFirst(Command.ping)
   }
@@ -603,8 +523,8 @@ export class Exchange {
   }
 
   private assignTurn(): void {
-    if (this.turn !== undefined || this.stopping) return
-    if (!this.passTurn()) this.options.runFork(this.stop)
+    if (this.turn !== undefined || this.stopping.isActive) return
+    if (!this.passTurn()) this.options.runFork(this.stopping.stop)
   }
 
   private resume(entry: Entry, turn: boolean): void {
@@ -613,94 +533,11 @@ export class Exchange {
     wake?.(turn && entry.state !== "done")
   }
 
-  // ---- stopping ----------------------------------------------------------------------------------------------------
-
-  /**
-   * Stops the abandoned statements that are left and reads their replies; the line is cut when that takes too long. It
-   * runs in a fiber of its own, so that the deadline can interrupt the reading and nothing else can.
-   */
-  private readonly stop: Effect.Effect<void> = Effect.suspend(() => {
-    // Somebody may have sent a command since this was decided: then its reader comes by here again.
-    const wanted = this.inFlight.length > 0 && this.inFlight.every((entry) => entry.abandoned)
-    if (this.lost !== undefined || this.stopping || !wanted) return Effect.void
-    if (this.options.cancellation === "close") {
-      this.lose(lostLine("cut because a statement was interrupted"))
-      return Effect.void
-    }
-    this.stopping = true
-    return Effect.asVoid(Fiber.await(this.options.runFork(this.stopBounded())))
-  })
-
-  private stopBounded(): Effect.Effect<void> {
-    const { cancellation } = this.options
-    if (cancellation === "wait") this.sendEnd()
-    const killable = cancellation === "kill" && this.stoppable
-    const stopped = Effect.andThen(
-      killable ? this.killAndDrain : Effect.suspend(() => this.drain(this.inFlight.at(-1))),
-      Effect.suspend(() => (this.uncertain ? this.probeAfterStop() : Effect.void))
-    )
-    const bounded =
-      cancellation === "wait"
-        ? stopped
-        : Effect.timeoutOrElse(stopped, {
-            duration: cancelBound,
-            orElse: () => Effect.sync(() => this.lose(lostLine("cut because a statement could not be stopped in time")))
-          })
-    return Effect.ensuring(
-      bounded,
-      Effect.sync(() => {
-        this.stopping = false
-        this.uncertain = false
-        this.pump()
-        for (const resume of this.afterStop.splice(0)) resume()
-      })
-    )
-  }
-
-  /**
-   * KILLs until everything that was abandoned has been read away: one KILL stops one statement, and none that has not
-   * arrived yet. What is on its way is awaited like the reply itself, since a late one would hit the next statement.
-   */
-  private readonly killAndDrain: Effect.Effect<void> = Effect.suspend(() => {
-    const target = this.inFlight[0]
-    if (target === undefined || this.lost !== undefined) return Effect.void
-    const request: KillRequest = { wanted: true, pending: false }
-    return Effect.forkChild(this.killing(request)).pipe(
-      Effect.flatMap((killing) =>
-        Effect.flatMap(this.drain(target), () => {
-          request.wanted = false
-          return request.pending ? Fiber.await(killing) : Fiber.interrupt(killing)
-        })
-      ),
-      // Its reply may come with the deadline that interrupts all this.
-      Effect.onInterrupt(() => Effect.sync(() => void (request.wanted = false))),
-      Effect.andThen(this.killAndDrain)
-    )
-  })
-
-  private killing(request: KillRequest): Effect.Effect<void> {
-    const attempt: Effect.Effect<void> = Effect.flatMap(Effect.ignore(this.options.kill(request)), () => {
-      if (request.pending) return Effect.sync(() => this.lose(lostLine("cut because a KILL was not confirmed")))
-      // What the server has of the file is undone only where the KILL came before the end.
-      this.sendEnd()
-      return request.wanted ? Effect.delay(attempt, killInterval) : Effect.void
-    })
-    // A server that asks for a file runs the statement already, and need not take what is being written.
-    return this.upload === undefined ? Effect.andThen(this.outbox.idle, attempt) : attempt
-  }
-
-  /** The ping that could not be sent while a statement was being stopped. */
-  private probeAfterStop(): Effect.Effect<void> {
-    if (this.lost !== undefined) return Effect.void
+  private pingUnawaited(): Entry {
     const entry = makeEntry({ bytes: Command.ping, reply: pingReply(this.options.capabilities) })
     entry.abandoned = true
     this.send(entry)
-    return this.drain(entry)
-  }
-
-  /** Reads until this entry is over. */
-  private drain(entry: Entry | undefined): Effect.Effect<void> {
-    return entry === undefined || entry.state === "done" ? Effect.void : this.pull(() => this.drain(entry))
+    return entry
   }
 }
 
@@ -716,6 +553,3 @@ const pingReply = (capabilities: Capabilities): Reply =>
 /** For what was not even begun when the line was lost. */
 const lostIdle = ({ reason }: MysqlError.MysqlError): MysqlError.MysqlError =>
   MysqlError.make(new MysqlError.ConnectionLost({ phase: "notSent", problem: reason.message, cause: reason }))
-
-const lostLine = (problem: string): MysqlError.MysqlError =>
-  MysqlError.make(new MysqlError.ConnectionLost({ phase: "sent", problem }))

@@ -15,9 +15,9 @@ import * as Semaphore from "effect/Semaphore"
 import type { Resolved } from "../MysqlConfig.ts"
 import * as MysqlError from "../MysqlError.ts"
 import { Transport } from "../Transport.ts"
-import type { KillRequest } from "./Exchange.ts"
 import * as failures from "./failures.ts"
 import * as login from "./login.ts"
+import type { KillRequest } from "./Stopping.ts"
 import { addressOf } from "./target.ts"
 
 export interface Canceller {

@@ -81,3 +81,7 @@ export const server = (err: Err, sql: string, product: Product | undefined): Mys
     statementTimeouts.has(symbol) ? new MysqlError.StatementTimeout({ by: "server", cause: reason }) : reason
   )
 }
+
+/** The line was cut here. */
+export const lostLine = (problem: string): MysqlError.MysqlError =>
+  MysqlError.make(new MysqlError.ConnectionLost({ phase: "sent", problem }))
