@@ -156,47 +156,50 @@ const soak = Effect.fnUntraced(function* (random: () => number, over: () => bool
 })
 
 describe("pools under random faults", () => {
-  it.live(`leave nothing behind after ${soakSeconds} s, from seed ${seed} on`, () =>
-    Effect.gen(function* () {
-      const servers = SharedServers.all.filter(({ available }) => available)
-      const before = { sockets: resources("TCP"), timers: resources("Timeout") }
-      const fibers = countingFibers()
-      const end = performance.now() + soakSeconds * 1000
-      const heap: Array<number> = []
-      const sampling = Effect.sync(() => void heap.push(heapAfterCollection())).pipe(
-        Effect.andThen(Effect.sleep(Math.max(1000, soakSeconds * 10))),
-        Effect.forever
-      )
-      const sampler = yield* Effect.forkChild(sampling)
-      const results = yield* Effect.forEach(
-        servers,
-        (server, index) =>
-          Effect.scoped(soak(chaos.random(seed + index), () => performance.now() > end)).pipe(
-            Effect.provide(server.layer),
-            Effect.map((result) => ({ ...result, name: server.name }))
-          ),
-        { concurrency: "unbounded" }
-      ).pipe(Effect.provideService(Metric.FiberRuntimeMetrics, fibers.service))
-      yield* Fiber.interrupt(sampler)
-      yield* Effect.timeoutOption(eventually(Effect.sync(() => resources("TCP") <= before.sockets)), "20 seconds")
-      expect(resources("TCP"), "sockets").toBeLessThanOrEqual(before.sockets)
-      heap.push(heapAfterCollection())
+  it.live(
+    `leave nothing behind after ${soakSeconds} s, from seed ${seed} on`,
+    () =>
+      Effect.gen(function* () {
+        const servers = SharedServers.all.filter(({ available }) => available)
+        const before = { sockets: resources("TCP"), timers: resources("Timeout") }
+        const fibers = countingFibers()
+        const end = performance.now() + soakSeconds * 1000
+        const heap: Array<number> = []
+        const sampling = Effect.sync(() => void heap.push(heapAfterCollection())).pipe(
+          Effect.andThen(Effect.sleep(Math.max(1000, soakSeconds * 10))),
+          Effect.forever
+        )
+        const sampler = yield* Effect.forkChild(sampling)
+        const results = yield* Effect.forEach(
+          servers,
+          (server, index) =>
+            Effect.scoped(soak(chaos.random(seed + index), () => performance.now() > end)).pipe(
+              Effect.provide(server.layer),
+              Effect.map((result) => ({ ...result, name: server.name }))
+            ),
+          { concurrency: "unbounded" }
+        ).pipe(Effect.provideService(Metric.FiberRuntimeMetrics, fibers.service))
+        yield* Fiber.interrupt(sampler)
+        yield* Effect.timeoutOption(eventually(Effect.sync(() => resources("TCP") <= before.sockets)), "20 seconds")
+        expect(resources("TCP"), "sockets").toBeLessThanOrEqual(before.sockets)
+        heap.push(heapAfterCollection())
 
-      for (const { name, outcomes, wrong } of results) {
-        console.log(`${name}: ${JSON.stringify(outcomes)}`)
-        expect(wrong).toEqual([])
-        expect(outcomes.defect).toBeUndefined()
-        expect(outcomes.success).toBeGreaterThan(0)
-      }
-      const inMebibytes = heap.map((bytes) => (bytes / mebibyte).toFixed(1))
-      console.log(`heap in MiB: ${inMebibytes.join(" ")}; fibers at the end: ${fibers.running()}`)
-      expect(fibers.running()).toBe(0)
-      expect(resources("Timeout")).toBeLessThanOrEqual(before.timers)
-      // The first quarter is for what is made once.
-      const settled = heap.slice(Math.ceil(heap.length / 4))
-      const half = Math.floor(settled.length / 2)
-      const median = (bytes: ReadonlyArray<number>) => [...bytes].sort((a, b) => a - b)[Math.floor(bytes.length / 2)]!
-      expect(median(settled.slice(half)) - median(settled.slice(0, half))).toBeLessThan(3 * mebibyte)
-    })
+        for (const { name, outcomes, wrong } of results) {
+          console.log(`${name}: ${JSON.stringify(outcomes)}`)
+          expect(wrong).toEqual([])
+          expect(outcomes.defect).toBeUndefined()
+          expect(outcomes.success).toBeGreaterThan(0)
+        }
+        const inMebibytes = heap.map((bytes) => (bytes / mebibyte).toFixed(1))
+        console.log(`heap in MiB: ${inMebibytes.join(" ")}; fibers at the end: ${fibers.running()}`)
+        expect(fibers.running()).toBe(0)
+        expect(resources("Timeout")).toBeLessThanOrEqual(before.timers)
+        // The first quarter is for what is made once.
+        const settled = heap.slice(Math.ceil(heap.length / 4))
+        const half = Math.floor(settled.length / 2)
+        const median = (bytes: ReadonlyArray<number>) => [...bytes].sort((a, b) => a - b)[Math.floor(bytes.length / 2)]!
+        expect(median(settled.slice(half)) - median(settled.slice(0, half))).toBeLessThan(3 * mebibyte)
+      }),
+    (soakSeconds + 600) * 1000
   )
 })
