@@ -18,6 +18,7 @@ import * as Schedule from "effect/Schedule"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import * as errors from "./internal/errors.ts"
+import * as processes from "./internal/processes.ts"
 import type { MysqlClient } from "./MysqlClient.ts"
 
 /**
@@ -29,7 +30,7 @@ import type { MysqlClient } from "./MysqlClient.ts"
 export interface Marker {
   readonly id: string
   /** The session that the transaction runs in, as the server's list of processes has it. */
-  readonly session: { readonly id: number | bigint; readonly user: string; readonly host: string } | undefined
+  readonly session: processes.Process | undefined
 }
 
 /**
@@ -78,22 +79,16 @@ export const make = (client: MysqlClient, options?: Options): Effect.Effect<Comm
     Effect.gen(function* () {
       const id = globalThis.crypto.randomUUID()
       yield* own`INSERT INTO ${table} (id) VALUES (${id})`
-      const [session] = yield* own<NonNullable<Marker["session"]>>`
-        SELECT id AS id, user AS user, host AS host FROM information_schema.processlist WHERE id = CONNECTION_ID()
-      `.withoutTransform
-      return { id, session }
+      return { id, session: yield* processes.own(own) }
     })
 
   const alive = ({ session }: Marker): Effect.Effect<boolean, SqlError> =>
     session === undefined
       ? Effect.succeed(false)
       : Effect.map(
+          processes.byId(client, session.id),
           // The server numbers its sessions anew when it is started: the address tells whether it is the same.
-          client`
-            SELECT 1 FROM information_schema.processlist
-            WHERE id = ${session.id} AND user = ${session.user} AND host = ${session.host}
-          `.values,
-          (rows) => rows.length > 0
+          (found) => found !== undefined && found.user === session.user && found.host === session.host
         )
 
   const end = (marker: Marker): Effect.Effect<void, SqlError> =>

@@ -1,5 +1,6 @@
 /** COMMITs whose reply is lost: never repeated blindly, and with a marker looked up. */
-import { expect } from "@effect/vitest"
+import { describe, expect, it } from "@effect/vitest"
+import { SharedServers } from "@effect-mysql/test-utils"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -13,8 +14,10 @@ import {
   accounts,
   balances,
   bystander,
+  clientLayer,
   connected,
   connectionId,
+  eventually,
   failures,
   onEachServer,
   reasons,
@@ -178,3 +181,45 @@ onEachServer((it) => {
     })
   )
 })
+
+for (const server of SharedServers.all) {
+  describe.skipIf(!server.canOwn)(`${server.name}, to itself`, () => {
+    const product = server.name.startsWith("mysql") ? "mysql" : "mariadb"
+
+    it.live(
+      "what strangers run, in whatever bytes, keeps no COMMIT from being looked up",
+      () =>
+        Effect.gen(function* () {
+          const sql = yield* accounts
+          const stranger = yield* bystander
+          const markers = yield* CommitMarkers.make(sql)
+          yield* Effect.forkScoped(Effect.exit(stranger`SELECT SLEEP(600), ${Uint8Array.of(0xf0, 0x28)} AS bytes`))
+          yield* eventually(
+            Effect.map(sql<{ readonly Info: string | null }>`SHOW PROCESSLIST`, (rows) =>
+              rows.some(({ Info }) => Info?.includes("SLEEP(600)") === true)
+            )
+          )
+          const list = yield* Effect.exit(sql`SELECT id FROM information_schema.processlist`)
+          expect(failures(list).map(({ reason }) => reason.message)).toEqual(
+            product === "mysql" ? [expect.stringContaining("3854")] : []
+          )
+          const holds = yield* Deferred.make<CommitMarkers.Marker>()
+          const open = yield* Effect.forkChild(
+            sql.withTransaction(
+              Effect.gen(function* () {
+                yield* Deferred.succeed(holds, yield* markers.mark(sql))
+                yield* sql`UPDATE accounts SET balance = 0`
+                yield* sql`SELECT SLEEP(600)`
+              })
+            )
+          )
+          const marker = yield* Deferred.await(holds)
+          expect(marker.session).toBeDefined()
+          expect(yield* markers.resolve(marker)).toBe("rolled back")
+          expect(reasons(yield* Fiber.await(open))).toEqual(["ConnectionError"])
+          expect(yield* balances(sql)).toEqual([100, 100, 100])
+        }).pipe(Effect.scoped, Effect.provide(clientLayer({ ...server, layer: server.own() }))),
+      120_000
+    )
+  })
+}

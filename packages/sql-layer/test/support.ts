@@ -64,10 +64,18 @@ export const eventually = <E, R>(check: Effect.Effect<boolean, E, R>): Effect.Ef
     Effect.asVoid
   )
 
+/** MySQL has no list of processes while a session, which may be another test's, runs bytes that are no text. */
+const whenReadable = <A, R>(list: Effect.Effect<A, SqlError, R>): Effect.Effect<A, SqlError, R> =>
+  Effect.retry(list, {
+    while: (error) => error.reason.message.includes("ER_CANNOT_CONVERT_STRING"),
+    schedule: Schedule.spaced("10 millis"),
+    times: 500
+  })
+
 const countOf = (sql: SqlClient, text: string): Effect.Effect<number, SqlError> =>
   Effect.map(
-    sql<{ readonly n: number }>`SELECT COUNT(*) AS n FROM information_schema.processlist
-      WHERE info LIKE ${`%${text}%`} AND id <> CONNECTION_ID()`,
+    whenReadable(sql<{ readonly n: number }>`SELECT COUNT(*) AS n FROM information_schema.processlist
+      WHERE info LIKE ${`%${text}%`} AND id <> CONNECTION_ID()`),
     (rows) => rows[0]!.n
   )
 
@@ -81,7 +89,10 @@ export const runsNoMore = (sql: SqlClient, text: string): Effect.Effect<void, Sq
 
 /** Whether the connection is still there. */
 export const connected = (sql: SqlClient, connectionId: number): Effect.Effect<boolean, SqlError> =>
-  Effect.map(sql`SELECT 1 FROM information_schema.processlist WHERE id = ${connectionId}`, (rows) => rows.length > 0)
+  Effect.map(
+    whenReadable(sql`SELECT 1 FROM information_schema.processlist WHERE id = ${connectionId}`),
+    (rows) => rows.length > 0
+  )
 
 export const accounts = Effect.gen(function* () {
   const sql = yield* MysqlClient.MysqlClient

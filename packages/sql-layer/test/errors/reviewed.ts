@@ -15,5 +15,6 @@ export const reviewedAsUnknown: ReadonlyMap<number, string> = new Map([
   [1397, "XA: no such branch, or it is resolved already"],
   [1399, "XA: not in this state"],
   [1440, "XA: the name is in use"],
-  [1461, "the server has no room for more prepared statements"]
+  [1461, "the server has no room for more prepared statements"],
+  [3854, "somebody's bytes are no text, and stand in a table of the server's"]
 ])
