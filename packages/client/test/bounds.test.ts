@@ -5,22 +5,15 @@ import { describe, expect, it } from "@effect/vitest"
 import * as SharedServers from "@effect-mysql/test-utils/SharedServers"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import type { MysqlConnection } from "../src/MysqlConnection.ts"
 import type { MysqlError } from "../src/MysqlError.ts"
 import { reasonOf } from "./support/script.ts"
-import { connect, scalar } from "./support/servers.ts"
+import { awaitGone, connect, scalar } from "./support/servers.ts"
 
 const numbers = "WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 1000)"
 const endless = `${numbers} SELECT COUNT(*) FROM n a, n b, n c, n d`
 
 /** Forty megabytes: more than all buffers on the way hold. */
 const large = { sql: `${numbers} SELECT a.i, REPEAT('x', 1000) AS x FROM n a, n b LIMIT 40000`, rows: 40_000 }
-
-/** Waits until the server has given up a connection. */
-const awaitGone = (observer: MysqlConnection, connectionId: number) =>
-  Effect.repeat(scalar(observer, "SELECT COUNT(*) FROM information_schema.processlist WHERE id = ?", [connectionId]), {
-    until: (count) => count === 0
-  })
 
 for (const server of SharedServers.all) {
   describe.skipIf(!server.available)(`bounds that ${server.name} keeps`, () => {

@@ -9,7 +9,7 @@ import * as Fiber from "effect/Fiber"
 import type { MysqlConnection } from "../src/MysqlConnection.ts"
 import * as Random from "./support/random.ts"
 import { reasonOf } from "./support/script.ts"
-import { connect, scalar } from "./support/servers.ts"
+import { connect, listed, scalar } from "./support/servers.ts"
 
 const status = (connection: MysqlConnection, name: string) =>
   Effect.map(
@@ -18,9 +18,9 @@ const status = (connection: MysqlConnection, name: string) =>
   )
 
 const others = (observer: MysqlConnection) =>
-  scalar(
-    observer,
-    "SELECT COUNT(*) FROM information_schema.processlist WHERE id <> CONNECTION_ID() AND user NOT IN ('system user', 'event_scheduler')"
+  Effect.map(
+    listed(observer, "id <> CONNECTION_ID() AND user NOT IN ('system user', 'event_scheduler')"),
+    (rows) => rows.length
   )
 
 for (const server of SharedServers.all) {

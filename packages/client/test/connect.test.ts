@@ -13,7 +13,7 @@ import type { MysqlConfig, TlsOptions } from "../src/MysqlConfig.ts"
 import type { MysqlConnection } from "../src/MysqlConnection.ts"
 import { Transport, type TransportConnection } from "../src/Transport.ts"
 import { reasonOf } from "./support/script.ts"
-import { connect, scalar } from "./support/servers.ts"
+import { awaitGone, connect, scalar } from "./support/servers.ts"
 
 const tryToConnect = (config: MysqlConfig) => Effect.map(Effect.exit(Effect.scoped(connect(config))), reasonOf)
 
@@ -160,10 +160,7 @@ for (const server of SharedServers.all) {
       Effect.gen(function* () {
         const observer = yield* connect()
         const connectionId = yield* Effect.scoped(Effect.map(connect(), ({ info }) => info.connectionId))
-        const gone = scalar(observer, "SELECT COUNT(*) FROM information_schema.processlist WHERE id = ?", [
-          connectionId
-        ])
-        yield* Effect.repeat(gone, { until: (count) => count === 0 })
+        yield* awaitGone(observer, connectionId)
       }).pipe(Effect.provide(server.layer))
     )
 

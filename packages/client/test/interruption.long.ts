@@ -7,7 +7,7 @@ import * as SharedServers from "@effect-mysql/test-utils/SharedServers"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Random from "./support/random.ts"
-import { awaitRunning, connect, scalar } from "./support/servers.ts"
+import { awaitRunning, connect, listed, scalar } from "./support/servers.ts"
 
 const seed = Number(process.env.TEST_SEED ?? 1)
 const interruptions = 1000
@@ -37,11 +37,7 @@ for (const server of SharedServers.all) {
         }
         console.log(`${server.name}: ${kept} of ${interruptions} interruptions left the connection in use`)
         expect(kept).toBeGreaterThanOrEqual(990)
-        const running = scalar(
-          observer,
-          "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE 'SELECT SLEEP(10)%'"
-        )
-        yield* Effect.repeat(running, { until: (count) => count === 0 })
+        yield* Effect.repeat(listed(observer, "info LIKE 'SELECT SLEEP(10)%'"), { until: (rows) => rows.length === 0 })
       }).pipe(Effect.provide(server.layer))
     )
   })

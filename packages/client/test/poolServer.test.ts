@@ -14,7 +14,7 @@ import { fileURLToPath } from "node:url"
 import * as MysqlPool from "../src/MysqlPool.ts"
 import { now, outcomeOf, reasonOf } from "./poolSupport/pools.ts"
 import { connectedTo, eventually, idOf } from "./poolSupport/real.ts"
-import { connect, scalar } from "./support/servers.ts"
+import { connect, listed, scalar } from "./support/servers.ts"
 
 const fibers = 100
 
@@ -134,13 +134,8 @@ for (const server of SharedServers.all) {
           }),
           now
         )
-        const sleeping = Effect.map(
-          scalar(observer, "SELECT COUNT(*) FROM information_schema.processlist WHERE db = ? AND info LIKE '%SLEEP%'", [
-            database
-          ]),
-          Number
-        )
-        yield* eventually(Effect.map(sleeping, (count) => count === 3))
+        const sleeping = listed(observer, "db = ? AND info LIKE '%SLEEP%'", [database])
+        yield* eventually(Effect.map(sleeping, (rows) => rows.length === 3))
         child.kill("SIGTERM")
         // By itself and not by the signal: all finalizers have run.
         expect(yield* Fiber.join(ended)).toEqual({ code: 130, signal: null })

@@ -21,7 +21,7 @@ import * as chaos from "./poolSupport/chaos.ts"
 import { now, outcomeOf } from "./poolSupport/pools.ts"
 import * as proxy from "./poolSupport/proxy.ts"
 import { connectedTo, eventually } from "./poolSupport/real.ts"
-import { connect, scalar } from "./support/servers.ts"
+import { connect, listed, scalar } from "./support/servers.ts"
 
 const seed = Number(process.env.TEST_SEED ?? 1)
 const soakSeconds = Number(process.env.SOAK_SECONDS ?? 1800)
@@ -117,10 +117,7 @@ const soak = Effect.fnUntraced(function* (random: () => number, over: () => bool
   )
 
   const kill = Effect.gen(function* () {
-    const { rows } = yield* observer.query<{ id: number }>(
-      "SELECT id AS id FROM information_schema.processlist WHERE db = ?",
-      [database]
-    )
+    const rows = yield* listed(observer, "db = ?", [database])
     if (rows.length > 0) yield* Effect.exit(observer.query(`KILL ${rows[upTo(rows.length)]!.id}`))
   })
   const outage = way.cut.pipe(Effect.andThen(Effect.suspend(() => Effect.sleep(upTo(500)))), Effect.andThen(way.open))

@@ -7,7 +7,7 @@ import * as SharedServers from "@effect-mysql/test-utils/SharedServers"
 import * as Effect from "effect/Effect"
 import type { ReservedConnection } from "../src/MysqlConnection.ts"
 import { reasonOf } from "./support/script.ts"
-import { connect, connectToDatabase, scalar } from "./support/servers.ts"
+import { awaitGone, connect, connectToDatabase, scalar } from "./support/servers.ts"
 
 const described = (connection: ReservedConnection) =>
   Effect.map(
@@ -147,10 +147,7 @@ for (const server of SharedServers.all) {
         yield* own.close
         expect(own.statusUnsafe()).toMatchObject({ closed: true, inTransaction: false })
         expect(yield* Effect.map(Effect.exit(own.query("DO 1")), reasonOf)).toMatchObject({ _tag: "ConnectionLost" })
-        const listed = observer.query("SELECT 1 FROM information_schema.processlist WHERE id = ?", [
-          own.info.connectionId
-        ])
-        yield* Effect.repeat(listed, { until: ({ rows }) => rows.length === 0 })
+        yield* awaitGone(observer, own.info.connectionId)
       }).pipe(Effect.provide(server.layer))
     )
   })

@@ -12,7 +12,7 @@ import * as Stream from "effect/Stream"
 import type { MysqlConnection } from "../src/MysqlConnection.ts"
 import * as kernel from "./support/kernel.ts"
 import { reasonOf } from "./support/script.ts"
-import { connect, connectToDatabase, scalar } from "./support/servers.ts"
+import { connect, connectToDatabase, listed, scalar } from "./support/servers.ts"
 import { counting } from "./support/watching.ts"
 
 const fork = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.forkChild(effect, { startImmediately: true })
@@ -24,7 +24,7 @@ const large = { sql: `${numbers} SELECT a.i, REPEAT('x', 1000) AS x FROM n a, n 
 
 /** What the server does for a connection, in its own words. */
 const stateOf = (observer: MysqlConnection, connectionId: number) =>
-  scalar(observer, "SELECT state FROM information_schema.processlist WHERE id = ?", [connectionId])
+  Effect.map(listed(observer, "id = ?", [connectionId]), (rows) => rows[0]?.state)
 
 /** MySQL's and MariaDB's words for a server that waits until its client reads. */
 const blocked = /^(Sending to client|Writing to net)$/

@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type { MysqlConnection } from "../../src/MysqlConnection.ts"
 import * as MysqlPool from "../../src/MysqlPool.ts"
-import { scalar } from "../support/servers.ts"
+import { listed } from "../support/servers.ts"
 
 /** A pool on a fresh database, whose name tells its connections from those of others. */
 export const makePool = Effect.fnUntraced(function* (config?: MysqlPool.PoolConfig) {
@@ -24,17 +24,12 @@ export const eventually = <E, R>(check: Effect.Effect<boolean, E, R>): Effect.Ef
   Effect.asVoid(Effect.repeat(check, { until: (is) => is, schedule: Schedule.spaced("10 millis") }))
 
 export const connectedTo = (observer: MysqlConnection, database: string) =>
-  Effect.map(scalar(observer, "SELECT COUNT(*) FROM information_schema.processlist WHERE db = ?", [database]), Number)
+  Effect.map(listed(observer, "db = ?", [database]), (rows) => rows.length)
 
 /** The server has no such connection any more, and what it said last has arrived. */
 export const gone = (observer: MysqlConnection, id: number) =>
   Effect.andThen(
-    eventually(
-      Effect.map(
-        scalar(observer, "SELECT COUNT(*) FROM information_schema.processlist WHERE id = ?", [id]),
-        (count) => count === 0
-      )
-    ),
+    eventually(Effect.map(listed(observer, "id = ?", [id]), (rows) => rows.length === 0)),
     Effect.repeat(Effect.yieldNow, { times: 3 })
   )
 

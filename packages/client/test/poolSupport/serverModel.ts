@@ -13,7 +13,7 @@ import * as TestClock from "effect/testing/TestClock"
 import type { ReservedConnection } from "../../src/MysqlConnection.ts"
 import type { MysqlError } from "../../src/MysqlError.ts"
 import * as MysqlPool from "../../src/MysqlPool.ts"
-import { connect, scalar } from "../support/servers.ts"
+import { connect, listed, scalar } from "../support/servers.ts"
 import * as chaos from "./chaos.ts"
 import { now, outcomeOf } from "./pools.ts"
 
@@ -142,10 +142,7 @@ export const run = Effect.fnUntraced(function* (seed: number, steps: number) {
     ["SELECT * FROM nowhere"]
   ]
 
-  const idsOnServer = Effect.map(
-    observer.query<{ id: number }>("SELECT id AS id FROM information_schema.processlist WHERE db = ?", [database]),
-    ({ rows }) => rows.map(({ id }) => Number(id))
-  )
+  const idsOnServer = Effect.map(listed(observer, "db = ?", [database]), (rows) => rows.map(({ id }) => id))
 
   const killAndWait = Effect.fnUntraced(function* (id: number) {
     yield* Effect.exit(observer.query(`KILL ${id}`))

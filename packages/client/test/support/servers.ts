@@ -43,18 +43,48 @@ export const collectSets = <A>(
     Stream.runCollect
   )
 
+/** A session, as the server lists it. */
+export interface Listed {
+  readonly id: number
+  readonly state: string | null
+  readonly info: string | null
+}
+
+/** MySQL's ER_CANNOT_CONVERT_STRING. */
+const cannotConvert = 3854
+
+/**
+ * The server's list of sessions. MySQL refuses to show it while any session runs a text that is not UTF-8, as tests of
+ * bytes do; then it is asked again.
+ */
+export const listed = (
+  observer: MysqlConnection.MysqlConnection,
+  condition: string,
+  params?: MysqlConnection.Params
+): Effect.Effect<ReadonlyArray<Listed>, MysqlError> =>
+  observer
+    .query<Listed>(
+      `SELECT id AS id, state AS state, info AS info FROM information_schema.processlist WHERE ${condition}`,
+      params
+    )
+    .pipe(
+      Effect.retry({ while: ({ reason }) => reason._tag === "ServerError" && reason.errno === cannotConvert }),
+      Effect.map(({ rows }) => rows)
+    )
+
+/** Waits until the server has given up a connection. */
+export const awaitGone = (
+  observer: MysqlConnection.MysqlConnection,
+  connectionId: number
+): Effect.Effect<void, MysqlError> =>
+  Effect.asVoid(Effect.repeat(listed(observer, "id = ?", [connectionId]), { until: (rows) => rows.length === 0 }))
+
 /** What the server runs for a connection at the moment; `undefined` when it waits for a statement. */
 export const runningOn = (
   observer: MysqlConnection.MysqlConnection,
   connectionId: number
 ): Effect.Effect<string | undefined, MysqlError> =>
-  Effect.map(
-    observer.query<{ readonly info: string | null }>(
-      "SELECT info AS info FROM information_schema.processlist WHERE id = ?",
-      [connectionId]
-    ),
-    (result) => result.rows[0]?.info ?? undefined
-  )
+  Effect.map(listed(observer, "id = ?", [connectionId]), (rows) => rows[0]?.info ?? undefined)
 
 /** Waits until the server runs a text like this one for the connection: the event that tests interrupt after. */
 export const awaitRunning = (
