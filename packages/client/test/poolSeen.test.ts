@@ -7,7 +7,6 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as Latch from "effect/Latch"
 import * as Logger from "effect/Logger"
 import * as Metric from "effect/Metric"
 import * as Scope from "effect/Scope"
@@ -82,51 +81,6 @@ describe("the configuration", () => {
       yield* Effect.forEach(Array.from({ length: 30 }), () => borrow(pool), { concurrency: "unbounded" })
       expect(yield* pool.stats).toEqual({ idle: 0, used: 30, connecting: 0, pending: 0, max: Number.POSITIVE_INFINITY })
       expect(yield* faultsOf({ minConnections: Number.POSITIVE_INFINITY })).toHaveLength(1)
-    })
-  )
-})
-
-describe("nested borrowing", () => {
-  it.effect("that could never end is reported, and what was borrowed before comes back", () =>
-    Effect.gen(function* () {
-      const pool = yield* pools.over(Scripted.make(), { maxConnections: 1 })
-      const nested = yield* Effect.exit(pool.use(() => connectionId(pool)))
-      expect(reasonOf(nested)).toMatchObject({ _tag: "PoolDeadlock", used: 1, max: 1 })
-      expect(reasonOf(nested)?.message).toContain("nested borrowing")
-      const scoped = yield* Effect.exit(Effect.scoped(Effect.andThen(pool.get, pool.reserve)))
-      expect(outcomeOf(scoped)).toBe("PoolDeadlock")
-      expect(yield* pool.stats).toEqual({ idle: 1, used: 0, connecting: 0, pending: 0, max: 1 })
-    })
-  )
-
-  it.effect("of several fibers fails the one that completes the circle; the others are served", () =>
-    Effect.gen(function* () {
-      const pool = yield* pools.over(Scripted.make(), { maxConnections: 3 })
-      const inside = Latch.makeUnsafe()
-      let count = 0
-      const fiber = Effect.exit(
-        pool.use(() => {
-          if (++count === 3) inside.openUnsafe()
-          return Effect.andThen(inside.await, connectionId(pool))
-        })
-      )
-      const exits = yield* Effect.all([fiber, fiber, fiber], { concurrency: 3 })
-      expect(exits.map(outcomeOf).sort()).toEqual(["PoolDeadlock", "success", "success"])
-      expect(yield* pool.stats).toMatchObject({ used: 0, pending: 0 })
-    })
-  )
-
-  it.effect("that another fiber's end lets go on goes on", () =>
-    Effect.gen(function* () {
-      const pool = yield* pools.over(Scripted.make(), { maxConnections: 2 })
-      const other = yield* borrow(pool)
-      const nested = yield* Effect.forkChild(
-        pool.use(() => connectionId(pool)),
-        now
-      )
-      yield* pools.until(pool, { used: 2, pending: 1 })
-      yield* other.giveBack
-      expect(yield* Fiber.join(nested)).toBe(other.connection.info.connectionId)
     })
   )
 })
@@ -295,14 +249,14 @@ describe("leakDetection", () => {
 })
 
 describe("metrics", () => {
-  const read = Effect.map(Metric.snapshot, (snapshots) =>
+  const byName = (snapshots: ReadonlyArray<Metric.Metric.Snapshot>) =>
     Object.fromEntries(
       snapshots.map(({ attributes, id, state }) => [
         [id.replace("db.client.connection.", ""), attributes?.["db.client.connection.state"]].filter(Boolean).join(" "),
         "count" in state ? Number(state.count) : undefined
       ])
     )
-  )
+  const read = Effect.map(Metric.snapshot, byName)
 
   it.effect("have the names of OpenTelemetry, count what happened, and are gone with the pool", () =>
     Effect.gen(function* () {
@@ -353,6 +307,26 @@ describe("metrics", () => {
       yield* Effect.forkChild(TestClock.adjust("1 minute"))
       yield* Scope.close(scope, Exit.void)
       expect(yield* read).toEqual({})
+    }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
+  )
+
+  it.effect("of pools of one name are sums, and what was counted stays when one of them ends", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const config = { poolName: "orders", minConnections: 1 }
+      yield* pools.over(Scripted.make(), { ...config, maxConnections: 2 })
+      const other = yield* Scope.provide(pools.over(Scripted.make(), { ...config, maxConnections: 3 }), scope)
+      yield* pools.over(Scripted.make(), { poolName: "users", maxConnections: 50 })
+      const { giveBack } = yield* borrow(other)
+      const orders = Effect.map(Metric.snapshot, (snapshots) =>
+        byName(snapshots.filter(({ attributes }) => attributes?.["db.client.connection.pool.name"] === "orders"))
+      )
+      const together = { "count idle": 1, "count used": 1, "idle.min": 2, max: 5, create_time: 2, wait_time: 1 }
+      expect(yield* orders).toMatchObject(together)
+      yield* giveBack
+      yield* Scope.close(scope, Exit.void)
+      const left = { "count idle": 1, "count used": 0, "idle.min": 1, max: 2, create_time: 2, use_time: 1 }
+      expect(yield* orders).toMatchObject(left)
     }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
   )
 

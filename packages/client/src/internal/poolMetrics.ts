@@ -3,7 +3,7 @@
  * conventions for database client metrics"). Counts are read when somebody looks at them, and times are added up here:
  * borrowing a connection costs no look-up of a metric.
  */
-import type * as Context from "effect/Context"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 import type * as Scope from "effect/Scope"
@@ -57,23 +57,32 @@ class Times {
   }
 }
 
-/** The metrics of a pool, in the registry of the context, until the scope closes. */
-export const make = (source: Source): Effect.Effect<PoolMetrics, never, Scope.Scope> =>
-  Effect.contextWith((context: Context.Context<Scope.Scope>) => {
-    const { max, min, poolName, stats } = source
-    let timeouts = 0
-    const [createTime, waitTime, useTime] = [new Times(), new Times(), new Times()]
+/** What the pools of one name tell together: sums over those that are open, and times of all that ever were. */
+class Series {
+  readonly pools = new Set<Source>()
+  readonly createTime = new Times()
+  readonly waitTime = new Times()
+  readonly useTime = new Times()
+  timeouts = 0
+  private readonly registrations: Array<Metric.Registration> = []
+
+  constructor(poolName: string, context: Context.Context<never>) {
     const attributes = (unit: string) => ({ "db.client.connection.pool.name": poolName, unit })
-    const registrations: Array<Metric.Registration> = []
 
     const register = <Input, State>(metric: Metric.Metric<Input, State>, get: () => State): void => {
-      registrations.push(Metric.registerUnsafe(metric, context, { get, update: () => {}, modify: () => {} }))
+      this.registrations.push(Metric.registerUnsafe(metric, context, { get, update: () => {}, modify: () => {} }))
     }
     /** A counter that goes up and down. */
-    const count = (name: string, unit: string, description: string, get: () => number, more = {}): void =>
+    const count = (
+      name: string,
+      unit: string,
+      description: string,
+      of: (source: Source) => number,
+      more: Record<string, string> = {}
+    ): void =>
       register(
         Metric.counter(`db.client.connection.${name}`, { description, attributes: { ...attributes(unit), ...more } }),
-        () => ({ count: get(), incremental: false })
+        () => ({ count: [...this.pools].reduce((sum, source) => sum + of(source), 0), incremental: false })
       )
     const time = (name: string, description: string, times: Times): void =>
       register(
@@ -82,38 +91,61 @@ export const make = (source: Source): Effect.Effect<PoolMetrics, never, Scope.Sc
       )
 
     const inState = (state: "idle" | "used"): void =>
-      count("count", "{connection}", "Connections in this state", () => stats()[state], {
+      count("count", "{connection}", "Connections in this state", ({ stats }) => stats()[state], {
         "db.client.connection.state": state
       })
     inState("idle")
     inState("used")
-    count("idle.max", "{connection}", "The most idle connections", () => max)
-    count("idle.min", "{connection}", "The fewest idle connections", () => min)
-    count("max", "{connection}", "The most connections", () => max)
-    count("pending_requests", "{request}", "Borrowers who wait", () => stats().pending)
+    count("idle.max", "{connection}", "The most idle connections", ({ max }) => max)
+    count("idle.min", "{connection}", "The fewest idle connections", ({ min }) => min)
+    count("max", "{connection}", "The most connections", ({ max }) => max)
+    count("pending_requests", "{request}", "Borrowers who wait", ({ stats }) => stats().pending)
     register(
       Metric.counter("db.client.connection.timeouts", {
         description: "Borrowers who waited in vain",
         attributes: attributes("{timeout}"),
         incremental: true
       }),
-      () => ({ count: timeouts, incremental: true })
+      () => ({ count: this.timeouts, incremental: true })
     )
-    time("create_time", "How long connecting took", createTime)
-    time("wait_time", "How long it took to get a connection", waitTime)
-    time("use_time", "How long connections were lent", useTime)
+    time("create_time", "How long connecting took", this.createTime)
+    time("wait_time", "How long it took to get a connection", this.waitTime)
+    time("use_time", "How long connections were lent", this.useTime)
+  }
 
-    return Effect.as(
-      Effect.addFinalizer(() =>
-        Effect.sync(() => {
-          for (const registration of registrations) registration.remove()
-        })
-      ),
-      {
-        timedOut: () => void timeouts++,
-        connected: (millis: number) => createTime.add(millis),
-        waited: (millis: number) => waitTime.add(millis),
-        used: (millis: number) => useTime.add(millis)
-      }
-    )
+  remove(): void {
+    for (const registration of this.registrations) registration.remove()
+  }
+}
+
+/** A registry has one series for a name and the attributes around it; another registration would take its place. */
+const known = new WeakMap<Metric.MetricRegistry, Map<string, Series>>()
+
+/** The metrics of a pool, in the registry of the context, until the scope closes. */
+export const make = (source: Source): Effect.Effect<PoolMetrics, never, Scope.Scope> =>
+  Effect.contextWith((context: Context.Context<Scope.Scope>) => {
+    const registry = Context.get(context, Metric.MetricRegistry)
+    const around = Object.entries(Context.get(context, Metric.CurrentMetricAttributes)).sort()
+    const key = JSON.stringify([source.poolName, around])
+    const join = Effect.sync(() => {
+      const ofRegistry = known.get(registry) ?? new Map<string, Series>()
+      known.set(registry, ofRegistry)
+      const series = ofRegistry.get(key) ?? new Series(source.poolName, context)
+      ofRegistry.set(key, series)
+      series.pools.add(source)
+      return series
+    })
+    const leave = (series: Series) =>
+      Effect.sync(() => {
+        series.pools.delete(source)
+        if (series.pools.size > 0) return
+        known.get(registry)?.delete(key)
+        series.remove()
+      })
+    return Effect.map(Effect.acquireRelease(join, leave), (series) => ({
+      timedOut: () => void series.timeouts++,
+      connected: (millis: number) => series.createTime.add(millis),
+      waited: (millis: number) => series.waitTime.add(millis),
+      used: (millis: number) => series.useTime.add(millis)
+    }))
   })
