@@ -51,8 +51,8 @@ export interface PoolConfig extends MysqlConfig {
   /**
    * `tracked` (default): a returned connection is reset unless every statement since it was lent is plain data
    * manipulation or transaction control and the server reports no change of the session. What that misses: a stored
-   * function that takes a `GET_LOCK`, or on MariaDB sets a user variable. `always` resets each time; `rollback` only
-   * rolls back an open transaction.
+   * function that takes a `GET_LOCK`, or fills a user variable by `SELECT … INTO`. `always` resets each time; `rollback`
+   * only rolls back an open transaction.
    */
   readonly resetOnRelease?: "always" | "tracked" | "rollback" | undefined
   /** A connection that is lent for so long is told of in a warning, with the place that borrowed it. Default: none is. */

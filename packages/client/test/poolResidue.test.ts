@@ -259,6 +259,59 @@ for (const server of SharedServers.all) {
       }).pipe(Effect.provide(server.layer))
     )
 
+    describe("of which the server's tracking says nothing", () => {
+      const silent: ReadonlyArray<readonly [string, ReadonlyArray<string>]> = [
+        ["takes a lock", ["SELECT GET_LOCK(DATABASE(), 0)"]],
+        ["assigns a user variable", ["SELECT @left := 5"]],
+        ["opens a handler", ["HANDLER kept OPEN", "HANDLER kept CLOSE"]],
+        ["locks tables for a backup", ["FLUSH TABLES kept WITH READ LOCK"]]
+      ]
+      it.live.each(silent)("what %s is reset by its text (tracked)", ([, statements]) =>
+        Effect.gen(function* () {
+          const book = recording.make()
+          const { pool } = yield* book.recorded(makePool({ maxConnections: 1 }))
+          yield* pool.use(run("CREATE TABLE kept (n INT)", "SET session_track_system_variables = ''"))
+          yield* idOf(pool)
+          const commands = book.lines[0]!
+          const before = commands.length
+          yield* pool.use(run(...statements))
+          yield* idOf(pool)
+          expect(commands.slice(before).filter((text) => text === "RESET")).toEqual(["RESET"])
+        }).pipe(Effect.provide(server.layer))
+      )
+
+      it.live("a stored function that takes a lock is missed by `tracked`, and not by `always`", () =>
+        Effect.gen(function* () {
+          const held = Effect.fnUntraced(function* (resetOnRelease: "tracked" | "always") {
+            const { database, pool } = yield* makePool({ maxConnections: 1, resetOnRelease })
+            const lock = "CREATE FUNCTION locking() RETURNS INT DETERMINISTIC NO SQL RETURN GET_LOCK"
+            yield* pool.use(run(`${lock}('${database}', 0)`))
+            const id = yield* idOf(pool)
+            expect(yield* pool.use((connection) => scalar(connection, "SELECT locking()"))).toBe(1)
+            const holder = yield* pool.use((connection) => scalar(connection, "SELECT IS_USED_LOCK(DATABASE())"))
+            return holder === null ? "nobody" : Number(holder) === id ? "the next borrower" : "another"
+          })
+          expect(yield* held("tracked")).toBe("the next borrower")
+          expect(yield* held("always")).toBe("nobody")
+        }).pipe(Effect.provide(server.layer))
+      )
+
+      const setting: ReadonlyArray<readonly [string, unknown]> = [
+        ["SET @left = 5", null],
+        ["SELECT 5 INTO @left", 5]
+      ]
+      it.live.each(setting)("a stored function with %s leaves %s to the next borrower (tracked)", ([body, left]) =>
+        Effect.gen(function* () {
+          const { pool } = yield* makePool({ maxConnections: 1 })
+          const create = "CREATE FUNCTION setting() RETURNS INT DETERMINISTIC NO SQL BEGIN"
+          yield* pool.use(run(`${create} ${body}; RETURN 1; END`))
+          yield* idOf(pool)
+          expect(yield* pool.use((connection) => scalar(connection, "SELECT setting()"))).toBe(1)
+          expect(yield* pool.use((connection) => scalar(connection, "SELECT @left"))).toBe(left)
+        }).pipe(Effect.provide(server.layer))
+      )
+    })
+
     it.live("`always` resets each time, also what did nothing", () =>
       Effect.gen(function* () {
         const book = recording.make()

@@ -403,11 +403,6 @@ export class Pool {
     return branched && exchange.inTransaction
   }
 
-  /** Somebody has logged in on it as another user, or made another configuration its own: a reset would keep that. */
-  private isAnothers({ config }: Core): boolean {
-    return config !== this.resolved
-  }
-
   private clean(slot: PooledSlot): Effect.Effect<void, MysqlError.MysqlError> {
     const { core, own, owner } = slot.connection
     const { exchange } = core
@@ -442,7 +437,7 @@ export class Pool {
       else this.carryOut(this.state.remove(slot, now))
       return Effect.void
     }
-    if (slot.doomed || this.state.isClosed || this.isAnothers(core) || this.hasStrayed(core) || this.hasBranch(core)) {
+    if (slot.doomed || this.state.isClosed || this.hasStrayed(core) || this.hasBranch(core)) {
       this.carryOut(this.state.remove(slot, now))
       return Effect.void
     }
