@@ -57,7 +57,7 @@ describe.each(servers)("%s was asked", (server) => {
   })
 })
 
-// It is in no recorded session: as "COM_CHANGE_USER" of the manual has it.
+// As "COM_CHANGE_USER" of the manual has it, with what no recorded session leaves out.
 describe("a change of user", () => {
   const change: ChangeUser.ChangeUser = {
     username: "ü",

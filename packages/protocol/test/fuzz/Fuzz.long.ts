@@ -7,12 +7,12 @@ import { fuzzPackets, fuzzSessions } from "./fuzz.ts"
 const seed = Number(process.env.TEST_SEED ?? 1)
 const mebibyte = 2 ** 20
 
-describe("mutations of what servers have sent", () => {
+describe("mutations of what servers and clients have sent", () => {
   it.each([
     ["packets", fuzzPackets, 5_000_000],
     ["whole sessions", fuzzSessions, 100_000]
-  ] as const)("%s: every outcome is a value or a typed error", (name, fuzz, count) => {
-    const { errors, faults, grownBytes, values } = fuzz(seed, count)
+  ] as const)("%s: every outcome is a value or a typed error", async (name, fuzz, count) => {
+    const { errors, faults, grownBytes, values } = await fuzz(seed, count)
     console.log(
       `${count} mutated ${name}: ${values} values, ${errors} errors, ${faults.length} faults; ` +
         `memory grew by at most ${(grownBytes / mebibyte).toFixed(1)} MiB`

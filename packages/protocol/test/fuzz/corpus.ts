@@ -1,7 +1,8 @@
 /**
- * What the recorded servers have said, as packets by their kind and as whole sessions: where the mutations begin.
+ * What the recorded servers and their clients have said, as packets by their kind and as whole sessions: where the
+ * mutations begin.
  */
-import type { Capabilities } from "../../src/connect/Capabilities.ts"
+import { type Capabilities, Flag } from "../../src/connect/Capabilities.ts"
 import type { Column } from "../../src/reply/Column.ts"
 import type { ReplyOptions } from "../../src/reply/Reply.ts"
 import * as Fixture from "../support/fixture.ts"
@@ -46,7 +47,8 @@ const names = [
   "cursor-eof",
   "commands",
   "bulk",
-  "attributes"
+  "attributes",
+  "progress"
 ]
 
 export const sessions: ReadonlyArray<Session> = Fixture.servers.flatMap((server) =>
@@ -67,23 +69,80 @@ export const sessions: ReadonlyArray<Session> = Fixture.servers.flatMap((server)
     })
 )
 
-/** Those of clients as well: a server reads them. */
-const ofClients: ReadonlyArray<Packet> = Fixture.servers.flatMap((server) =>
-  Fixture.logins(server).flatMap(({ capabilities, steps }) =>
-    steps
-      .filter(({ from }) => from === "client")
-      .flatMap(({ bytes }) => Fixture.payloads(Fixture.bytes(bytes)))
-      .map((payload) => ({ bytes: Buffer.from(payload), capabilities }))
-  )
+const payloadsOf = (hex: string, capabilities: Capabilities): ReadonlyArray<Packet> =>
+  Fixture.payloads(Fixture.bytes(hex)).map((payload) => ({ bytes: Buffer.from(payload), capabilities }))
+
+const packetsOf = (
+  { capabilities, steps }: Fixture.RecordedLogin,
+  from: Fixture.RecordedStep["from"]
+): ReadonlyArray<Packet> =>
+  steps.filter((step) => step.from === from).flatMap(({ bytes }) => payloadsOf(bytes, capabilities))
+
+const recordedLogins = Fixture.servers.flatMap(Fixture.logins)
+const changesOfUser = Fixture.servers.flatMap(Fixture.changesOfUser)
+
+/** The commands of the recorded sessions, each with what its session agreed on. */
+export const commands: ReadonlyArray<Packet> = [
+  ...Fixture.servers.flatMap((server) =>
+    names
+      .filter((name) => Fixture.hasSession(server, name))
+      .flatMap((name) => {
+        const { capabilities, exchanges } = Fixture.session(server, name)
+        return exchanges.flatMap(({ request }) => payloadsOf(request, capabilities))
+      })
+  ),
+  ...changesOfUser.map((change) => packetsOf(change, "client")[0]!)
+]
+
+export const greetings: ReadonlyArray<Packet> = recordedLogins.map((login) => packetsOf(login, "server")[0]!)
+
+/** What servers say behind their greeting. */
+export const authPackets: ReadonlyArray<Packet> = [
+  ...recordedLogins.flatMap((login) => packetsOf(login, "server").slice(1)),
+  ...changesOfUser.flatMap((change) => packetsOf(change, "server"))
+]
+
+const responses: ReadonlyArray<Packet> = recordedLogins.map((login) => packetsOf(login, "client")[0]!)
+
+const tlsRequestBytes = 32
+
+/** The sessions were recorded on lines that need no TLS: a request for it is the head of a response, with the flag. */
+const tlsRequestOf = ({ bytes, capabilities }: Packet): Packet => {
+  const head = Buffer.from(bytes.subarray(0, tlsRequestBytes))
+  head.writeUInt32LE((head.readUInt32LE(0) | Flag.SSL) >>> 0, 0)
+  return { bytes: head, capabilities }
+}
+
+/** What clients answer to a greeting: requests for TLS too. */
+export const answers: ReadonlyArray<Packet> = [...responses, ...responses.map(tlsRequestOf)]
+
+/** What plugins of clients send. */
+const authResponses: ReadonlyArray<Packet> = [...recordedLogins, ...changesOfUser].flatMap((login) =>
+  packetsOf(login, "client").slice(1)
 )
 
-const ofServers: ReadonlyArray<Packet> = sessions.flatMap(({ capabilities, replies }) =>
+/** "LOCAL INFILE Request": the header, and the name of a file. */
+export const fileRequests: ReadonlyArray<Packet> = greetings.map(({ capabilities }) => ({
+  bytes: Buffer.from("\u00fb/tmp/a file.csv", "latin1"),
+  capabilities
+}))
+
+/** What servers say in reply to commands. */
+export const replies: ReadonlyArray<Packet> = sessions.flatMap(({ capabilities, replies }) =>
   replies.flatMap(({ bytes }) =>
     Fixture.payloads(bytes).map((payload) => ({ bytes: Buffer.from(payload), capabilities }))
   )
 )
 
-export const packets: ReadonlyArray<Packet> = [...ofServers, ...ofClients]
+export const packets: ReadonlyArray<Packet> = [
+  ...replies,
+  ...greetings,
+  ...authPackets,
+  ...answers,
+  ...authResponses,
+  ...commands,
+  ...fileRequests
+]
 
 export const logins: ReadonlyArray<Login> = Fixture.servers.flatMap((server) =>
   Fixture.logins(server).map(({ capabilities, password, plugin, steps }) => ({

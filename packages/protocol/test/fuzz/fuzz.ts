@@ -4,8 +4,11 @@
  * generated function, which have to agree too.
  */
 
+import { generateKeyPairSync } from "node:crypto"
+import { setImmediate } from "node:timers/promises"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
+import * as Auth from "../../src/connect/Auth.ts"
 import * as CompressedPacket from "../../src/framing/CompressedPacket.ts"
 import * as Packet from "../../src/framing/Packet.ts"
 import * as Corpus from "./corpus.ts"
@@ -67,15 +70,18 @@ export interface Findings {
 
 const maxFaults = 10
 
-const watch = (count: number, work: (findings: Findings, index: number) => void): Findings => {
+/** So often the loop of events gets its turn: Node lets go only then of what it used for bytes that do not inflate. */
+const stepsBetweenTurns = 1000
+
+const watch = async (count: number, work: (findings: Findings, index: number) => void): Promise<Findings> => {
   const findings: Findings = { faults: [], values: 0, errors: 0, grownBytes: 0 }
   const before = bytesInUse()
   const every = Math.max(Math.ceil(count / looks), leastSteps)
   for (let index = 0; index < count && findings.faults.length < maxFaults; index++) {
     work(findings, index)
-    if (index % every === every - 1 || index === count - 1) {
-      findings.grownBytes = Math.max(findings.grownBytes, bytesInUse() - before)
-    }
+    const looksNow = index % every === every - 1 || index === count - 1
+    if (looksNow || index % stepsBetweenTurns === 0) await setImmediate()
+    if (looksNow) findings.grownBytes = Math.max(findings.grownBytes, bytesInUse() - before)
   }
   return findings
 }
@@ -84,7 +90,7 @@ const attempt = (what: string, bytes: Buffer, findings: Findings, outcome: () =>
   try {
     const text = outcome()
     // Errors are shown as the strings that they are.
-    if (/^(?:\\?")?(?:ProtocolError|DecodeError|AuthError)/.test(text) || text.includes('"failure":"'))
+    if (/^(?:\\?")?(?:ProtocolError|DecodeError|ParameterError|AuthError)/.test(text) || text.includes('"failure":"'))
       findings.errors++
     else findings.values++
   } catch (error) {
@@ -101,13 +107,28 @@ const same = (first: string, second: string): string => {
   throw new Error(`two readings differ: …${first.slice(from, at + 150)}… and …${second.slice(from, at + 150)}…`)
 }
 
+/** One in so many packets is of any other kind than its decoder is for. */
+const strangeEvery = 4
+/** One row in so many is written again: that takes much longer than reading it. */
+const rewrittenEvery = 16
+
 /** Mutated packets through the decoders of messages, the reply machine, the row decoders and the compressed protocol. */
-export const fuzzPackets = (seed: number, count: number): Findings => {
+export const fuzzPackets = (seed: number, count: number): Promise<Findings> => {
   const random = new Random(seed)
   const decoders = Corpus.rows.flatMap(Targets.decodersOf)
   const packet = (): Buffer => random.pick(Corpus.packets).bytes
 
+  const rewriters = Corpus.rows.map(Targets.rewriterOf)
+
+  const fuzzRewriting = (findings: Findings): void => {
+    const { rewrite, rows } = random.pick(rewriters)
+    const bytes = mutate(random.pick(rows.packets), random, packet())
+    const { capabilities } = random.pick(Corpus.packets)
+    attempt(`rewritten row of ${rows.protocol}`, bytes, findings, () => Targets.textOf(rewrite(bytes, capabilities)))
+  }
+
   const fuzzRow = (findings: Findings): void => {
+    if (random.below(rewrittenEvery) === 0) return fuzzRewriting(findings)
     const { generated, loop, rows } = random.pick(decoders)
     const bytes = mutate(random.pick(rows.packets), random, packet())
     const [one, other] = surroundings
@@ -124,14 +145,14 @@ export const fuzzPackets = (seed: number, count: number): Findings => {
   }
 
   const fuzzMessage = (findings: Findings): void => {
-    const from = random.pick(Corpus.packets)
+    const { name, read, seeds } = random.pick(Targets.messages)
+    const from = random.pick(random.below(strangeEvery) === 0 ? Corpus.packets : seeds)
     const bytes = mutate(from.bytes, random, packet())
-    const target = random.pick(Targets.messages)
     const [first, second] = surroundings.map((around) => () => {
       const memory = surrounded(bytes, around)
-      return Targets.textOf(target(memory.subarray(32, 32 + bytes.length), from.capabilities))
+      return Targets.textOf(read(memory.subarray(32, 32 + bytes.length), from.capabilities))
     })
-    attempt("message", bytes, findings, () => same(first!(), second!()))
+    attempt(name, bytes, findings, () => same(first!(), second!()))
   }
 
   const fuzzReply = (findings: Findings): void => {
@@ -170,11 +191,17 @@ export const fuzzPackets = (seed: number, count: number): Findings => {
 
 /** So many sessions are compressed: one in four. */
 const compressedEvery = 4
-/** One login in so many sessions: what plugins compute costs milliseconds. */
+/** One login, and one answer of a plugin, in so many sessions: what plugins compute costs milliseconds. */
 const loginEvery = 20
+/** One plugin in so many gets a key. */
+const keyEvery = 3
 
-/** Mutated sessions through parser and reply machine, in any pieces, and mutated logins. */
-export const fuzzSessions = (seed: number, count: number): Findings => {
+const rsaKey = Buffer.from(
+  generateKeyPairSync("rsa", { modulusLength: 2048 }).publicKey.export({ type: "spki", format: "pem" })
+)
+
+/** Mutated sessions through parser and reply machine, in any pieces, mutated logins, and plugins. */
+export const fuzzSessions = (seed: number, count: number): Promise<Findings> => {
   const random = new Random(seed)
   const compressedSessions = algorithms.flatMap((algorithm) =>
     Corpus.sessions.map((session) => ({
@@ -197,7 +224,17 @@ export const fuzzSessions = (seed: number, count: number): Findings => {
     attempt(`session ${session.name}, ${algorithm}`, bytes, findings, () => same(read(cut), read([bytes])))
   }
 
+  const fuzzPlugin = (findings: Findings): void => {
+    const name = random.pick(Auth.names)
+    const seed = random.below(keyEvery) === 0 ? rsaKey : random.pick(Corpus.authPackets).bytes
+    // Behind the header byte and the name of a plugin.
+    const bytes = mutate(seed.subarray(random.pick([0, 1, seed.indexOf(0) + 1])), random, rsaKey)
+    const respond = Targets.plugin(name, bytes, random)
+    attempt(`plugin ${name}`, bytes, findings, () => Targets.textOf(respond()))
+  }
+
   return watch(count, (findings, index) => {
+    if (index % loginEvery === 1) return fuzzPlugin(findings)
     if (index % loginEvery === 0) {
       const login = random.pick(Corpus.logins)
       const packets = login.packets.map((bytes) =>
@@ -207,7 +244,7 @@ export const fuzzSessions = (seed: number, count: number): Findings => {
       attempt("login", all, findings, () => Targets.textOf(Targets.login(login, packets)))
       return
     }
-    if (index % compressedEvery === 1) return fuzzCompressedSession(findings)
+    if (index % compressedEvery === 2) return fuzzCompressedSession(findings)
     const session = random.pick(Corpus.sessions)
     const bytes = mutate(session.bytes, random, random.pick(Corpus.sessions).bytes)
     const cut = Targets.pieces(bytes, random)

@@ -1,10 +1,12 @@
 /**
- * Everything that reads bytes of a server, as functions from bytes to an outcome: a value, or an error of this package.
+ * Everything that reads bytes of the other side, as functions from bytes to an outcome: a value, or an error of this package.
  * Whatever else is thrown comes through, and is a finding.
  */
 import * as Result from "effect/Result"
-import { decode } from "../../src/Bytes.ts"
-import * as ChangeUser from "../../src/command/ChangeUser.ts"
+import { decode, type Reader } from "../../src/Bytes.ts"
+import { ColumnType } from "../../src/ColumnType.ts"
+import * as CommandPacket from "../../src/command/CommandPacket.ts"
+import * as Auth from "../../src/connect/Auth.ts"
 import * as Authentication from "../../src/connect/Authentication.ts"
 import * as AuthPacket from "../../src/connect/AuthPacket.ts"
 import { disclosureOver } from "../../src/connect/AuthPlugin.ts"
@@ -18,13 +20,17 @@ import * as Column from "../../src/reply/Column.ts"
 import * as Err from "../../src/reply/Err.ts"
 import * as LocalInfile from "../../src/reply/LocalInfile.ts"
 import * as Ok from "../../src/reply/Ok.ts"
+import * as Progress from "../../src/reply/Progress.ts"
 import * as Reply from "../../src/reply/Reply.ts"
+import * as ResultSet from "../../src/reply/ResultSet.ts"
 import type { DecodingOptions } from "../../src/row/Decoding.ts"
 import * as RowDecoder from "../../src/row/RowDecoder.ts"
 import * as BinaryValue from "../../src/value/BinaryValue.ts"
 import { BadValue, DecodeError } from "../../src/value/DecodeError.ts"
-import { shown } from "../support/replay.ts"
-import type { Login, Rows, Session } from "./corpus.ts"
+import { ParameterError } from "../../src/value/Parameter.ts"
+import { replay, shown } from "../support/replay.ts"
+import type { Login, Rows, Packet as Seed, Session } from "./corpus.ts"
+import * as Corpus from "./corpus.ts"
 import type { Random } from "./mutate.ts"
 
 /** The outcome as text: two outcomes are the same if and only if their texts are. */
@@ -42,24 +48,83 @@ const settled = (result: Result.Result<unknown, unknown>): unknown =>
 
 export type Target = (bytes: Buffer, capabilities: Capabilities) => unknown
 
-/** The decoders of single messages. They get the packet alone. */
-export const messages: ReadonlyArray<Target> = [
-  (bytes) => settled(Greeting.decode(bytes)),
-  (bytes, capabilities) => settled(AuthPacket.decode(bytes, capabilities)),
-  (bytes, capabilities) => settled(Ok.decode(bytes, capabilities)),
-  (bytes) => settled(Err.decode(bytes)),
-  (bytes, capabilities) => settled(Column.decode(bytes, capabilities)),
-  (bytes) => settled(LocalInfile.decode(bytes)),
-  // What a server reads of a client.
-  (bytes) => settled(HandshakeResponse.decode(bytes)),
-  (bytes, capabilities) => settled(decode("change of user", bytes, (reader) => ChangeUser.read(reader, capabilities))),
-  (bytes) => settled(decode("parameter", bytes, (reader) => BinaryValue.read(reader, reader.u16())))
+/** A decoder of single messages, which gets the packet alone, and packets that it was made for. */
+export interface Message {
+  readonly name: string
+  readonly seeds: ReadonlyArray<Seed>
+  readonly read: Target
+}
+
+const statementTypes = [
+  ColumnType.VAR_STRING,
+  ColumnType.LONGLONG,
+  ColumnType.DATETIME,
+  ColumnType.DOUBLE,
+  ColumnType.TIME,
+  ColumnType.NEWDECIMAL,
+  ColumnType.TINY
 ]
 
-const commands = ["query", "execute", "prepare", "plain"] as const
+/** What a server may know of a statement: nothing, how many parameters it has, their types, and which came before. */
+const knownStatements: ReadonlyArray<CommandPacket.Statement | undefined> = [
+  undefined,
+  ...[1, 2, 3, 9].flatMap((parameterCount): ReadonlyArray<CommandPacket.Statement> => {
+    const types = Array.from({ length: parameterCount }, (_, index) => statementTypes[index % statementTypes.length]!)
+    return [{ parameterCount }, { parameterCount, types }, { parameterCount, types, longData: new Set([0]) }]
+  })
+]
+
+const commandReader =
+  (statement: CommandPacket.Statement | undefined): Target =>
+  (bytes, capabilities) =>
+    settled(CommandPacket.decode(bytes, { capabilities, statements: () => statement }))
+
+/** Header and number of the ERR that it is. */
+const progressHeaderBytes = 3
+
+const readProgress = (reader: Reader): Progress.Progress => {
+  reader.skip(progressHeaderBytes)
+  return Progress.read(reader)
+}
+
+export const messages: ReadonlyArray<Message> = [
+  { name: "greeting", seeds: Corpus.greetings, read: (bytes) => settled(Greeting.decode(bytes)) },
+  {
+    name: "authentication",
+    seeds: Corpus.authPackets,
+    read: (bytes, capabilities) => settled(AuthPacket.decode(bytes, capabilities))
+  },
+  {
+    name: "OK",
+    seeds: Corpus.replies,
+    read: (bytes, capabilities) => settled(Ok.decode(bytes, capabilities))
+  },
+  { name: "ERR", seeds: Corpus.replies, read: (bytes) => settled(Err.decode(bytes)) },
+  {
+    name: "column",
+    seeds: Corpus.replies,
+    read: (bytes, capabilities) => settled(Column.decode(bytes, capabilities))
+  },
+  { name: "LOCAL INFILE request", seeds: Corpus.fileRequests, read: (bytes) => settled(LocalInfile.decode(bytes)) },
+  {
+    name: "progress",
+    seeds: Corpus.replies,
+    read: (bytes) => settled(decode("progress", bytes, readProgress))
+  },
+  // What a server reads of a client.
+  { name: "answer to the greeting", seeds: Corpus.answers, read: (bytes) => settled(HandshakeResponse.decode(bytes)) },
+  {
+    name: "parameter",
+    seeds: Corpus.commands,
+    read: (bytes) => settled(decode("parameter", bytes, (reader) => BinaryValue.read(reader, reader.u16())))
+  },
+  ...knownStatements.map((statement) => ({ name: "command", seeds: Corpus.commands, read: commandReader(statement) }))
+]
+
+const replyCommands = ["query", "execute", "prepare", "plain"] as const
 
 /** The reply machine. It gets a chunk that has the packet in it, with number 1, behind one that was read. */
-export const replies: ReadonlyArray<Target> = commands.map((command) => (chunk, capabilities) => {
+export const replies: ReadonlyArray<Target> = replyCommands.map((command) => (chunk, capabilities) => {
   const parser = Packet.makeParser()
   parser.feed(chunk)
   parser.next()
@@ -129,6 +194,83 @@ export const decodersOf = (rows: Rows): ReadonlyArray<Decoders> =>
     })
   )
 
+/** Bytes as they came: what a server gets from its storage and writes. */
+const opaque = ({ name }: Column.Column): Column.Column => ({
+  database: "",
+  table: "",
+  originalTable: "",
+  name,
+  originalName: "",
+  extendedType: undefined,
+  format: undefined,
+  length: 255,
+  decimals: 0,
+  type: ColumnType.BLOB,
+  collation: binaryCollation,
+  flags: 0
+})
+
+const binaryCollation = 63
+
+export interface Rewriter {
+  readonly rows: Rows
+  readonly rewrite: (row: Buffer, capabilities: Capabilities) => unknown
+}
+
+/**
+ * What was read of a row is written as a server writes it, a whole result of it, and read once more. Text is the same
+ * then; of a binary row it is enough that it holds to the protocol, or cannot be written: digits that are none have no
+ * form of their own.
+ */
+export const rewriterOf = (rows: Rows): Rewriter => {
+  const { protocol } = rows
+  const columns = protocol === "text" ? rows.columns.map(opaque) : rows.columns
+  const decoder = Result.getOrThrow(
+    RowDecoder.make(columns, { protocol, shape: "array", decoding: {}, offsetMinutes: 0, codeGeneration: false })
+  )
+  const rewrite = (bytes: Buffer, capabilities: Capabilities): unknown => {
+    const values = row(decoder, bytes, 0, bytes.length)
+    if (!Array.isArray(values)) return values
+    const written = ResultSet.encode({ columns, rows: [values, values], protocol }, capabilities)
+    if (Result.isFailure(written)) {
+      if (written.failure instanceof ParameterError) return String(written.failure)
+      throw written.failure
+    }
+    const packets = written.success.map((payload, index) => Packet.seal(payload, index + 1))
+    const reply = replay(packets, { command: protocol === "text" ? "query" : "execute", capabilities })
+    const same = protocol === "binary" || textOf(reply.results[0]?.rows) === textOf([values, values])
+    if (!reply.done || reply.failure !== undefined || !same) {
+      throw new Error(`${textOf(values)} was written and read as ${textOf(shown(reply))}`)
+    }
+    return values
+  }
+  return { rows, rewrite }
+}
+
+/** A plugin of a client that gets these bytes in the place where a server would send them: what it answers, and why not. */
+export const plugin = (name: string, data: Buffer, random: Random): (() => unknown) => {
+  const found = Result.getOrThrow(Auth.find(name))
+  const context = {
+    password: random.pick(["", "pässwörd", "p".repeat(300)]),
+    scramble:
+      random.below(2) === 0 ? data.subarray(0, found.scrambleBytes) : Buffer.alloc(found.scrambleBytes ?? 20, 7),
+    disclosure: disclosureOver(random.pick(["no", "encrypted", "verified"]), { allowPublicKeyRetrieval: true }),
+    tls: random.below(2) === 0,
+    answers: random.pick([undefined, [], ["second"]]),
+    round: random.below(3),
+    nonce: Buffer.alloc(32, 9)
+  }
+  // Padding is random: that there is an answer, and how long it is, is the outcome.
+  const outcome = (answer: Result.Result<Uint8Array | undefined, unknown>): unknown =>
+    Result.isSuccess(answer) ? { length: answer.success?.length } : String(answer.failure)
+  return () => {
+    const answer = outcome(found.respond(data, context))
+    return typeof answer === "string"
+      ? answer
+      : [outcome(found.start(context)), answer, found.verifier?.(context, data)]
+  }
+}
+
 /** A whole session out of a stream of bytes that was cut anywhere. Ends where the client would close the line. */
 export const session = ({ capabilities, replies }: Session, pieces: ReadonlyArray<Buffer>): unknown => {
   const parser = Packet.makeParser()
@@ -155,7 +297,7 @@ export const compressed = (chunk: Buffer, algorithm: CompressedPacket.Algorithm)
   const parser = CompressedPacket.makeParser({ algorithm })
   parser.feed(chunk)
   parser.next()
-  return parser.next() ? [parser.sequence, parser.content] : (parser.error?.message ?? "more is needed")
+  return parser.next() ? [parser.sequence, parser.content] : String(parser.error ?? "more is needed")
 }
 
 /** The bytes of a session out of frames that were cut anywhere. */

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest"
 import * as Command from "../../src/command/Command.ts"
+import type * as Progress from "../../src/reply/Progress.ts"
 import type * as Reply from "../../src/reply/Reply.ts"
 import { ServerStatus } from "../../src/ServerStatus.ts"
 import { bytes, exchange, mariaDbs, type RecordedSession, servers, session } from "../support/fixture.ts"
@@ -183,5 +184,48 @@ describe.each(mariaDbs)("bulk execution of %s", (server) => {
       [0, 1],
       [0, 0]
     ])
+  })
+})
+
+describe.each(mariaDbs)("how far a statement is on %s", (server) => {
+  const recorded = session(server, "progress")
+  const play = player(recorded)
+
+  it("comes between the command and its reply, which is as without", () => {
+    const told: Array<Progress.Progress> = []
+    const reply = play("alter", { onProgress: (report) => void told.push(report) })
+    expect(reply.err).toBeUndefined()
+    expect(reply.results).toMatchObject([{ metadata: undefined, ok: { affectedRows: 300_000 } }])
+    // Whole and cut anywhere, each report is heard once: the bytes are read over and over here.
+    const [first] = told
+    expect(first).toMatchObject({ stage: 1, info: "copy to tmp table" })
+    expect(first!.stages).toBeGreaterThanOrEqual(first!.stage)
+    expect(first!.percent).toBeGreaterThan(0)
+    expect(first!.percent).toBeLessThanOrEqual(100)
+  })
+
+  it("is told once for each report, however the bytes are cut", () => {
+    const { response } = exchange(recorded, "alter")
+    const heard = (pieces: Iterable<Uint8Array>): ReadonlyArray<Progress.Progress> => {
+      const told: Array<Progress.Progress> = []
+      replay(pieces, { capabilities: recorded.capabilities, onProgress: (report) => void told.push(report) })
+      return told
+    }
+    const whole = heard([bytes(response)])
+    expect(whole.length).toBeGreaterThan(0)
+    expect(heard(byteByByte(bytes(response)))).toEqual(whole)
+    for (const pieces of cuts(bytes(response))) expect(heard(pieces)).toEqual(whole)
+  })
+
+  it("is nothing where nothing takes long", () => {
+    const told: Array<Progress.Progress> = []
+    expect(rows(play("nothing to report", { onProgress: (report) => void told.push(report) }))).toEqual([[2]])
+    expect(told).toEqual([])
+  })
+
+  it("breaks the reply off for a client that did not agree on reports: it is an error to it", () => {
+    const capabilities = { ...recorded.capabilities, extended: 0 }
+    const reply = replay([bytes(exchange(recorded, "alter").response)], { capabilities })
+    expect(reply.err).toMatchObject({ errno: 0xffff })
   })
 })

@@ -23,6 +23,13 @@ export interface RecordedLogin {
   readonly steps: ReadonlyArray<RecordedStep>
 }
 
+/** A change of user: the conversation from the command on. */
+export interface RecordedChange extends RecordedLogin {
+  readonly database?: string | undefined
+  /** Of the greeting that the line began with, the scramble in hexadecimal. */
+  readonly greeting: { readonly authPlugin: string; readonly scramble: string }
+}
+
 export interface RecordedExchange {
   readonly name: string
   readonly command: ReplyOptions["command"]
@@ -60,6 +67,9 @@ export const login = (server: string, name: string): RecordedLogin => {
   if (found === undefined) throw new Error(`${server} has no recorded login "${name}"`)
   return found
 }
+
+export const changesOfUser = (server: string): ReadonlyArray<RecordedChange> =>
+  read(server, "change-user") as ReadonlyArray<RecordedChange>
 
 export const hasSession = (server: string, name: string): boolean =>
   existsSync(new URL(`${server}/${name}.json`, fixtures))
