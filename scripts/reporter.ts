@@ -3,6 +3,7 @@
  * file. It leaves the counts in the file that `EFFECT_MYSQL_TEST_SUMMARY` names; the last word is `scripts/test.ts`'s.
  */
 
+import * as Result from "effect/Result"
 import type { SerializedError } from "vitest"
 import {
   DefaultReporter,
@@ -13,15 +14,24 @@ import {
   type Vitest
 } from "vitest/node"
 import { writeFileSync } from "node:fs"
+import * as SharedServers from "../packages/test-utils/src/SharedServers.ts"
 import { fileVariable, type Summary } from "./lib/summary.ts"
 
 const seconds = (milliseconds: number): string => `${(milliseconds / 1000).toFixed(1)} s`
 
-/** Says why a test was skipped where it did not say so itself: its block was. */
-const outermost = (test: TestCase): TestCase | TestSuite => {
-  let found: TestCase | TestSuite = test
-  while (found.parent.type === "suite") found = found.parent
-  return found
+/** The servers that tests cannot have, and why. */
+const unavailable: ReadonlyArray<SharedServers.SharedServer> = Result.getOrElse(
+  SharedServers.fromEnvironment(process.env[SharedServers.environmentVariable] ?? "[]"),
+  () => []
+).filter(({ available }) => !available)
+
+/** Says why a test was skipped where it did not say so itself: the server that its block is for, or the block. */
+const skippedWith = (test: TestCase): string => {
+  const server = unavailable.find(({ name }) => test.fullName.includes(name))
+  if (server !== undefined) return `${server.name}: ${server.reason}`
+  let outermost: TestCase | TestSuite = test
+  while (outermost.parent.type === "suite") outermost = outermost.parent
+  return `${test.module.relativeModuleId} > ${outermost.name}`
 }
 
 /** The counts of one test file. A test that was left without a result, since its worker died, has failed. */
@@ -36,7 +46,7 @@ const countModule = (testModule: TestModule): Summary => {
     if (result.state === "passed") passed += 1
     else if (result.state === "skipped") {
       skipped += 1
-      const reason = result.note ?? `${testModule.relativeModuleId} > ${outermost(test).name}`
+      const reason = result.note ?? skippedWith(test)
       skipReasons[reason] = (skipReasons[reason] ?? 0) + 1
     } else failed += 1
   }

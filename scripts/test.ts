@@ -60,7 +60,7 @@ const runTests = (flavours: ReadonlyArray<Flavour.Flavour>, options: Options.Opt
       const { EFFECT_MYSQL_PROVIDER: _, ...inherited } = process.env
       const env = {
         ...inherited,
-        ...SharedServers.toEnv(servers),
+        ...SharedServers.toEnv([...servers, ...SharedServers.notAskedFor(flavours)]),
         ...(options.long ? { EFFECT_MYSQL_TESTS: "long" } : {}),
         ...(options.noInstall ? { EFFECT_MYSQL_NO_INSTALL: "1" } : {}),
         ...(seed === undefined ? {} : { TEST_SEED: String(seed) })

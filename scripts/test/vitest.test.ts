@@ -3,14 +3,17 @@
  */
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as SharedServers from "../../packages/test-utils/src/SharedServers.ts"
 import * as Summary from "../lib/summary.ts"
 import * as Vitest from "../lib/vitest.ts"
 
-const runOn = (file: string, ...args: ReadonlyArray<string>): Effect.Effect<Summary.Summary> =>
+const runOn = (file: string, ...args: ReadonlyArray<string>): Effect.Effect<Summary.Summary> => runWith({}, file, args)
+
+const runWith = (env: NodeJS.ProcessEnv, file: string, args: ReadonlyArray<string>): Effect.Effect<Summary.Summary> =>
   Vitest.run({
     node: process.execPath,
     args: ["--config=scripts/test/fixtures/vitest.config.ts", `scripts/test/fixtures/${file}`, ...args],
-    env: process.env,
+    env: { ...process.env, ...env },
     show: false
   })
 
@@ -25,6 +28,14 @@ describe("a run of vitest", () => {
       })
     )
   )
+
+  it.live("skips what is for servers that nobody asked for: a file of nothing else is no failure", () => {
+    const servers = SharedServers.toEnv(SharedServers.notAskedFor(["mysql-9.7"]))
+    const reasons = { "mariadb-11.8: not asked for": 2, "mariadb-10.11: not asked for": 2 }
+    return Effect.map(runWith(servers, "onServers", []), (summary) =>
+      expect(summary).toEqual({ ...Summary.empty, skipped: 4, skipReasons: reasons })
+    )
+  })
 
   it.live.each([
     ["a test that fails", "fails", { passed: 1, failed: 1 }],

@@ -269,6 +269,18 @@ export const start: (
 })
 
 /**
+ * The other flavours, as servers that are not there: test files have their blocks for every flavour, whichever of them a
+ * run is about.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const notAskedFor = (flavours: ReadonlyArray<Flavour.Flavour>): ReadonlyArray<Description> =>
+  Flavour.all
+    .filter((flavour) => !flavours.includes(flavour))
+    .map((flavour) => ({ name: flavour, flavour, available: false, reason: "not asked for" }))
+
+/**
  * What `start` would have to fetch first, a line each; empty when everything is here or nothing can be had.
  *
  * @since 0.1.0

@@ -42,6 +42,17 @@ describe("SharedServers", () => {
     )
   })
 
+  it("those that a run is not about are there all the same, and not available", () => {
+    const servers = read([available, ...SharedServers.notAskedFor(["mariadb-11.8"])])
+    expect(servers.map(({ available, name, reason }) => [name, available, reason])).toEqual([
+      ["mariadb-11.8", true, undefined],
+      ["mysql-9.7", false, "not asked for"],
+      ["mariadb-10.11", false, "not asked for"]
+    ])
+    expect(SharedServers.notAskedFor([])).toHaveLength(3)
+    expect(SharedServers.notAskedFor(["mysql-9.7", "mariadb-11.8", "mariadb-10.11"])).toEqual([])
+  })
+
   it.live("what the runner describes arrives", () =>
     Effect.gen(function* () {
       const [server] = read([available, unavailable])
