@@ -18,6 +18,7 @@ import { ProtocolError } from "@effect-mysql/protocol/ProtocolError"
 import { Reply } from "@effect-mysql/protocol/reply/Reply"
 import { ServerStatus } from "@effect-mysql/protocol/ServerStatus"
 import * as Charset from "@effect-mysql/protocol/value/Charset"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
@@ -134,12 +135,22 @@ export class Exchange {
     entry: Entry,
     finish: (entry: Entry) => Effect.Effect<A, MysqlError.MysqlError>
   ): Effect.Effect<A, MysqlError.MysqlError> {
-    return Effect.onInterrupt(
+    return this.abandoning(
+      entry,
       Effect.flatMap(
         Effect.suspend(() => this.start(entry)),
         () => finish(entry)
-      ),
-      () => this.abandon(entry)
+      )
+    )
+  }
+
+  /** Interruption abandons the entry. The primitive, since `onInterrupt` takes an Effect step more where all goes well. */
+  private abandoning<A>(
+    entry: Entry,
+    effect: Effect.Effect<A, MysqlError.MysqlError>
+  ): Effect.Effect<A, MysqlError.MysqlError> {
+    return Effect.onExitPrimitive(effect, (exit) =>
+      exit._tag === "Failure" && Cause.hasInterrupts(exit.cause) ? this.abandon(entry) : undefined
     )
   }
 
@@ -155,9 +166,9 @@ export class Exchange {
       this.admit(entry)
       return this.turn === entry || entry.state === "done" ? Effect.void : this.awaitTurn(entry)
     })
-    return Effect.onInterrupt(
-      Effect.flatMap(opened, () => this.whenBegun(entry, next)),
-      () => this.abandon(entry)
+    return this.abandoning(
+      entry,
+      Effect.flatMap(opened, () => this.whenBegun(entry, next))
     )
   }
 
