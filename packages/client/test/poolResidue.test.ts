@@ -234,6 +234,7 @@ for (const server of SharedServers.all) {
         yield* pool.use((connection) => connection.query("DELETE FROM kept WHERE n = 11"))
         yield* pool.use((connection) => connection.query("SELECT n FROM kept WHERE n = ?", [12]))
         yield* pool.use((connection) => Stream.runDrain(connection.stream("SELECT n FROM kept")))
+        yield* pool.use(run("DO SLEEP(0)"))
         yield* pool.use((connection) => Effect.exit(connection.query("SELECT nothing FROM nowhere")))
         yield* pool.use((connection) => Effect.exit(connection.query("INSERT INTO kept VALUES (12)")))
         yield* pool.use(run("BEGIN", "INSERT INTO kept VALUES (3)", "COMMIT"))
@@ -246,6 +247,7 @@ for (const server of SharedServers.all) {
           "UPDATE kept SET n = n + 10",
           "DELETE FROM kept WHERE n = 11",
           "SELECT n FROM kept",
+          "DO SLEEP(0)",
           "SELECT nothing FROM nowhere",
           "INSERT INTO kept VALUES (12)",
           "BEGIN",

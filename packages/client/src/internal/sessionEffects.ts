@@ -6,7 +6,7 @@
  */
 
 const plainStart =
-  /^\s*(?:select|insert|update|delete|replace|with|values|table|\(|begin|start\s+transaction|commit|rollback|savepoint|release\s+savepoint|show|explain|describe|desc)\b/i
+  /^\s*(?:select|insert|update|delete|replace|with|values|table|\(|begin|start\s+transaction|commit|rollback|savepoint|release\s+savepoint|do|show|explain|describe|desc)\b/i
 
 /** User variables, locks, and whatever else outlives a statement that begins like one of the list above. */
 const leavesBehind =
