@@ -17,31 +17,16 @@ import * as Scope from "effect/Scope"
 import type { Resolved } from "../MysqlConfig.ts"
 import type { MysqlConnection, ReservedConnection } from "../MysqlConnection.ts"
 import * as MysqlError from "../MysqlError.ts"
-import * as Connection from "./Connection.ts"
-import type { Core } from "./Core.ts"
 import type { Canceller } from "./canceller.ts"
-import type { Owner } from "./Entry.ts"
-import { isHopeless, refusal, silent } from "./poolFailures.ts"
+import * as Pooled from "./Pooled.ts"
+import { isHopeless, refusal } from "./poolFailures.ts"
 import type { PoolMetrics } from "./poolMetrics.ts"
 import type { Settings } from "./poolSettings.ts"
 import { type Action, type Borrower, PoolState, type Slot, slotOf, type Waiter } from "./poolState.ts"
 import * as poolWarnings from "./poolWarnings.ts"
 import { addressOf } from "./target.ts"
 
-/** A connection, the scope that it lives in, and its two faces: for one alone, and for several at once. */
-interface Pooled {
-  readonly core: Core
-  readonly scope: Scope.Closeable
-  readonly owner: Owner
-  readonly own: Connection.Connection
-  readonly open: Connection.Connection
-  /** Where the borrower asked for it, when that is to be told. */
-  place: Error | undefined
-}
-
-type PooledSlot = Slot<Pooled>
-
-type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+type PooledSlot = Slot<Pooled.Pooled>
 
 /** Who borrows, known before his fiber runs. */
 export interface Request {
@@ -61,8 +46,6 @@ export interface PoolServices {
 const lifetimeJitter = 0.025
 const keepaliveJitter = 0.1
 const bypassMillis = 500
-/** How long a connection may take to give a sign of life. */
-const validationBound = Duration.seconds(2)
 const longestSweepMillis = 30_000
 const shortestSweepMillis = 250
 /** Idle timeouts below that are not kept to the moment. */
@@ -71,7 +54,7 @@ const shortestIdleMillis = 1000
 const multiplexed = 32
 
 export class Pool {
-  readonly state: PoolState<Pooled>
+  readonly state: PoolState<Pooled.Pooled>
   private readonly settings: Settings
   private readonly resolved: Resolved
   private readonly services: PoolServices
@@ -100,7 +83,7 @@ export class Pool {
         settings.leakMillis / 2
       )
     )
-    this.state = new PoolState<Pooled>({
+    this.state = new PoolState<Pooled.Pooled>({
       min: settings.min,
       max: settings.max,
       connectConcurrency: settings.connectConcurrency,
@@ -108,7 +91,7 @@ export class Pool {
       bypassMillis,
       leakMillis: settings.leakMillis,
       shares: settings.multiplex ? multiplexed : 1,
-      mayJoin: ({ core }) => core.exchange.lost === undefined && !this.needsReset(core),
+      mayJoin: (connection) => connection.lost === undefined && !connection.needsReset,
       random: services.random
     })
   }
@@ -127,7 +110,7 @@ export class Pool {
     }
   }
 
-  private carryOut(actions: ReadonlyArray<Action<Pooled>>): void {
+  private carryOut(actions: ReadonlyArray<Action<Pooled.Pooled>>): void {
     for (const action of actions) {
       switch (action._tag) {
         case "grant":
@@ -162,34 +145,23 @@ export class Pool {
   // ---- connecting --------------------------------------------------------------------------------------------------
 
   /** To be run where nothing but what is restored can be interrupted: what was opened is not lost. */
-  private open(restore: Restore): Effect.Effect<PooledSlot, MysqlError.MysqlError> {
+  private open(restore: Pooled.Restore): Effect.Effect<PooledSlot, MysqlError.MysqlError> {
     const { services, settings } = this
     return Effect.gen({ self: this }, function* () {
       const { generation } = this.state
       const begun = this.now()
-      const scope = yield* Scope.make()
-      const { core } = yield* Effect.onExit(
-        restore(Scope.provide(Connection.open(this.resolved, services.canceller), scope)),
-        (exit) => (Exit.isSuccess(exit) ? Effect.void : Scope.close(scope, exit))
-      )
-      // What is lent is reserved already: whoever reserves it once more gets the same again.
-      const owner = {}
-      yield* core.exchange.reserve(owner)
-      const own = new Connection.Connection(core, owner)
+      const connection = yield* Pooled.open(this.resolved, settings, services.canceller, restore)
       const now = this.now()
       services.metrics.connected(now - begun)
-      const { waitTimeout } = core.session
+      const { waitTimeout } = connection.core.session
       const patience = waitTimeout === undefined ? Number.POSITIVE_INFINITY : Duration.toMillis(waitTimeout)
       this.sweepWithin(patience / 4)
-      return slotOf<Pooled>(
-        { core, scope, owner, own, open: new Connection.Connection(core, undefined), place: undefined },
-        {
-          expiresAt: now + Duration.toMillis(settings.maxLifetime) * (1 - lifetimeJitter * services.random()),
-          keepaliveMillis: Math.min(settings.keepaliveMillis * (1 - keepaliveJitter * services.random()), patience / 2),
-          generation,
-          provenAt: now
-        }
-      )
+      return slotOf(connection, {
+        expiresAt: now + Duration.toMillis(settings.maxLifetime) * (1 - lifetimeJitter * services.random()),
+        keepaliveMillis: Math.min(settings.keepaliveMillis * (1 - keepaliveJitter * services.random()), patience / 2),
+        generation,
+        provenAt: now
+      })
     }).pipe(
       Effect.withSpan("MysqlPool.connect", {
         kind: "client",
@@ -236,22 +208,10 @@ export class Pool {
 
   // ---- whether a connection lives ----------------------------------------------------------------------------------
 
-  /** Without a round trip: nothing has come that nobody asked for, and the line is there. */
-  private isQuiet({ core }: Pooled): Effect.Effect<boolean> {
-    return Effect.map(core.session.transport.idle, (line) => line === "quiet" && core.exchange.lost === undefined)
-  }
-
   private check(slot: PooledSlot, ping: boolean): Effect.Effect<void> {
-    const { core, own } = slot.connection
-    const answered = Effect.gen(function* () {
-      const pinging = yield* Effect.forkChild(own.ping)
-      const exit = yield* Effect.timeoutOption(Fiber.await(pinging), validationBound)
-      // A line on which nothing comes back is no way to stop anything on the server.
-      if (exit._tag === "None") core.exchange.lose(silent(validationBound))
-      return exit._tag === "Some" && Exit.isSuccess(exit.value)
-    })
+    const { connection } = slot
     return Effect.interruptible(
-      Effect.flatMap(this.isQuiet(slot.connection), (quiet) => (quiet && ping ? answered : Effect.succeed(quiet)))
+      Effect.flatMap(connection.lives, (alive) => (alive && ping ? connection.answers : Effect.succeed(alive)))
     ).pipe(
       Effect.matchCause({
         onSuccess: (alive) => {
@@ -272,14 +232,18 @@ export class Pool {
 
   // ---- lending -----------------------------------------------------------------------------------------------------
 
-  private wait(restore: Restore, borrower: Borrower, begun: number): Effect.Effect<PooledSlot, MysqlError.MysqlError> {
+  private wait(
+    restore: Pooled.Restore,
+    borrower: Borrower,
+    begun: number
+  ): Effect.Effect<PooledSlot, MysqlError.MysqlError> {
     const { metrics } = this.services
     return Effect.suspend(() => {
       let granted: PooledSlot | undefined
-      let waiter: Waiter<Pooled> | undefined
+      let waiter: Waiter<Pooled.Pooled> | undefined
       let timer: Fiber.Fiber<void> | undefined
       const waiting = Effect.callback<PooledSlot, MysqlError.MysqlError>((resume) => {
-        const own: Waiter<Pooled> = {
+        const own: Waiter<Pooled.Pooled> = {
           ...borrower,
           state: "waiting",
           grant: (slot) => {
@@ -324,40 +288,56 @@ export class Pool {
   }
 
   /** A connection that is alive and not too old; without one, the end of the queue. */
-  private acquire(restore: Restore, borrower: Borrower): Effect.Effect<PooledSlot, MysqlError.MysqlError> {
+  private acquire(restore: Pooled.Restore, borrower: Borrower): Effect.Effect<PooledSlot, MysqlError.MysqlError> {
     const begun = this.now()
     const slot = this.state.take(borrower, begun)
     if (slot === undefined) return this.wait(restore, borrower, begun)
-    const { exchange, session } = slot.connection.core
-    return Effect.flatMap(session.transport.idle, (line) => {
-      if (line === "quiet" && exchange.lost === undefined) {
-        this.services.metrics.waited(0)
-        return Effect.succeed(slot)
-      }
-      this.bury(slot)
-      return this.acquire(restore, borrower)
-    })
+    return Effect.flatMap(slot.connection.look, (line) =>
+      this.isUsable(slot, line) ? Effect.succeed(slot) : this.acquire(restore, borrower)
+    )
   }
 
-  private viewFor(slot: PooledSlot, { place, shares }: Request): Connection.Connection {
-    const { connection } = slot
-    if (place !== undefined) connection.place = place
-    if (!shares) return connection.own
-    connection.core.exchange.unreserve(connection.owner)
-    return connection.open
+  /** It was taken without waiting, and lives; otherwise it is gone now. */
+  private isUsable(slot: PooledSlot, line: Effect.Success<Pooled.Pooled["look"]>): boolean {
+    const usable = slot.connection.livesBy(line)
+    if (usable) this.services.metrics.waited(0)
+    else this.bury(slot)
+    return usable
+  }
+
+  private viewFor(slot: PooledSlot, { place, shares }: Request): ReservedConnection {
+    if (place !== undefined) slot.connection.place = place
+    return slot.connection.viewFor(shares)
   }
 
   use<A, E, R>(
     request: Request,
     f: (connection: MysqlConnection) => Effect.Effect<A, E, R>
   ): Effect.Effect<A, E | MysqlError.MysqlError, R> {
-    return Effect.uninterruptibleMask((restore) =>
-      Effect.withFiber((fiber) =>
-        Effect.flatMap(this.acquire(restore, { fiber, scope: undefined, shares: request.shares }), (slot) =>
-          Effect.onExit(restore(Effect.suspend(() => f(this.viewFor(slot, request)))), () => this.giveBack(slot))
-        )
-      )
-    )
+    return Effect.withFiber((fiber) => {
+      const borrower: Borrower = { fiber, scope: undefined, shares: request.shares }
+      let held: PooledSlot | undefined
+      const lent: Effect.Effect<A, E | MysqlError.MysqlError, R> = Effect.suspend(() => {
+        const begun = this.now()
+        held = this.state.take(borrower, begun)
+        if (held === undefined) {
+          return Effect.uninterruptibleMask((restore) =>
+            Effect.flatMap(this.wait(restore, borrower, begun), (slot) => {
+              held = slot
+              return restore(Effect.suspend(() => f(this.viewFor(slot, request))))
+            })
+          )
+        }
+        const slot = held
+        return Effect.flatMap(slot.connection.look, (line) => {
+          if (this.isUsable(slot, line)) return f(this.viewFor(slot, request))
+          held = undefined
+          return lent
+        })
+      })
+      // It is taken where its way back is prepared already: cheaper than to let nothing be interrupted meanwhile.
+      return Effect.onExit(lent, () => (held === undefined ? Effect.void : this.giveBack(held)))
+    })
   }
 
   borrow(request: Request): Effect.Effect<ReservedConnection, MysqlError.MysqlError, Scope.Scope> {
@@ -381,44 +361,6 @@ export class Pool {
     return { poolName: this.settings.poolName, connectionId, millis: now - lentAt }
   }
 
-  private needsReset({ exchange, touched }: Core): boolean {
-    switch (this.settings.resetOnRelease) {
-      case "always":
-        return true
-      case "rollback":
-        return exchange.inTransaction
-      case "tracked":
-        return exchange.inTransaction || touched || exchange.stateChanged
-    }
-  }
-
-  /** The user was changed, or a database chosen where the configuration names none: nothing makes a session forget it. */
-  private hasStrayed({ config, exchange, session }: Core): boolean {
-    const chosen = this.resolved.database === undefined && exchange.database !== session.database
-    return config !== this.resolved || (chosen && this.settings.resetOnRelease !== "rollback")
-  }
-
-  /** A branch that is open, or on MariaDB prepared: a reset leaves sessions that cannot read their tables any more. */
-  private hasBranch({ branched, exchange }: Core): boolean {
-    return branched && exchange.inTransaction
-  }
-
-  private clean(slot: PooledSlot): Effect.Effect<void, MysqlError.MysqlError> {
-    const { core, own, owner } = slot.connection
-    const { exchange } = core
-    return exchange.settled.pipe(
-      // It was open to several.
-      Effect.andThen(Effect.suspend(() => (slot.shared ? exchange.reserve(owner) : Effect.void))),
-      Effect.andThen(
-        Effect.suspend(() => {
-          // Where a fiber that the borrower left behind still uses it, this comes after what it has sent.
-          if (exchange.quiet && !this.needsReset(core)) return Effect.void
-          return this.settings.resetOnRelease === "rollback" ? own.rollback : own.reset
-        })
-      )
-    )
-  }
-
   /** What must happen at once has happened when this returns. */
   private giveBack(slot: PooledSlot): Effect.Effect<void> {
     const { lentAt, overdue } = slot
@@ -427,29 +369,29 @@ export class Pool {
       if (slot.shared) this.carryOut(this.state.tend(now))
       return Effect.void
     }
-    const { core } = slot.connection
-    const { exchange } = core
+    const { connection } = slot
+    const { lost } = connection
     this.services.metrics.used(now - lentAt)
     if (overdue) this.fork(poolWarnings.returned(this.leaseOf(slot, now)))
-    slot.connection.place = undefined
-    if (exchange.lost !== undefined) {
-      if (exchange.lost.reason._tag === "ConnectionLost" && !slot.doomed) this.bury(slot)
+    connection.place = undefined
+    if (lost !== undefined) {
+      if (lost.reason._tag === "ConnectionLost" && !slot.doomed) this.bury(slot)
       else this.carryOut(this.state.remove(slot, now))
       return Effect.void
     }
-    if (slot.doomed || this.state.isClosed || this.hasStrayed(core) || this.hasBranch(core)) {
+    if (slot.doomed || this.state.isClosed || connection.hasStrayed || connection.hasBranch) {
       this.carryOut(this.state.remove(slot, now))
       return Effect.void
     }
-    if (!slot.shared && exchange.quiet && !this.needsReset(core)) {
+    if (!slot.shared && connection.isClean) {
       // Whoever waits gets it without a further look; whoever takes it later looks himself.
-      if (this.state.hasWaiters) return Effect.map(this.isQuiet(slot.connection), (quiet) => this.end(slot, quiet))
+      if (this.state.hasWaiters) return Effect.map(connection.lives, (alive) => this.end(slot, alive))
       this.carryOut(this.state.release(slot, now))
       return Effect.void
     }
     this.fork(
-      Effect.matchCause(Effect.timeout(this.clean(slot), this.resolved.connectTimeout), {
-        onSuccess: () => this.end(slot, exchange.quiet && !this.hasStrayed(core)),
+      Effect.matchCause(Effect.timeout(connection.clean(slot.shared), this.resolved.connectTimeout), {
+        onSuccess: () => this.end(slot, connection.core.exchange.quiet && !connection.hasStrayed),
         onFailure: () => this.end(slot, false)
       })
     )
@@ -457,7 +399,7 @@ export class Pool {
   }
 
   private end(slot: PooledSlot, usable: boolean): void {
-    const { lost } = slot.connection.core.exchange
+    const { lost } = slot.connection
     if (usable && lost === undefined) this.carryOut(this.state.release(slot, this.now()))
     else if (lost?.reason._tag === "ConnectionLost") this.bury(slot)
     else this.carryOut(this.state.remove(slot, this.now()))
@@ -476,9 +418,9 @@ export class Pool {
     Effect.forEach(
       [...this.state.resting],
       (slot) =>
-        Effect.map(this.isQuiet(slot.connection), (quiet) => {
+        Effect.map(slot.connection.lives, (alive) => {
           // It may have been lent meanwhile: then its borrower looks.
-          if (!quiet && this.state.resting.includes(slot)) this.bury(slot)
+          if (!alive && this.state.resting.includes(slot)) this.bury(slot)
         }),
       { discard: true }
     )

@@ -425,7 +425,8 @@ export class PoolState<C> {
     slot.idleSince = idleSince
     let at = this.idle.length
     while (at > 0 && this.idle[at - 1]!.idleSince > idleSince) at--
-    this.idle.splice(at, 0, slot)
+    if (at === this.idle.length) this.idle.push(slot)
+    else this.idle.splice(at, 0, slot)
     return []
   }
 
