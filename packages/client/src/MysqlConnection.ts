@@ -326,6 +326,12 @@ export interface MysqlConnection {
     params?: Params,
     options?: QueryOptions<A>
   ) => Stream.Stream<ResultSet<A>, MysqlError>
+  /** The same with all of their rows, when the last is complete; for few and small ones. Interruption is that of `query`. */
+  readonly queryAll: <A = Row>(
+    sql: string,
+    params?: Params,
+    options?: QueryOptions<A>
+  ) => Effect.Effect<ReadonlyArray<QueryResult<A>>, MysqlError>
   /**
    * Runs a statement whose rows stay on the server and come `fetchSize` at a time. In between the connection is free:
    * other statements and other cursors run beside it, and a consumer may take as long as it likes. Both products store the

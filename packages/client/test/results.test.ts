@@ -40,6 +40,23 @@ for (const server of SharedServers.all) {
       }).pipe(Effect.provide(server.layer))
     )
 
+    it.live("come all at once, as far as they ran", () =>
+      Effect.gen(function* () {
+        const connection = yield* connectToDatabase()
+        const sets = yield* connection.queryAll(
+          "CREATE TABLE t (n INT); INSERT INTO t VALUES (?), (?); SELECT n FROM t",
+          [1, 2]
+        )
+        expect(sets).toMatchObject([{ rows: [] }, { affectedRows: 2 }, { rows: [{ n: 1 }, { n: 2 }] }])
+        expect(sets.map(({ fields }) => fields.map(({ name }) => name))).toEqual([[], [], ["n"]])
+        const arrays = { rows: "array" } as const
+        expect(rowsOf(yield* connection.queryAll("SELECT 1; SELECT :two", { two: 2 }, arrays))).toEqual([[[1]], [[2]]])
+        const failing = connection.queryAll("INSERT INTO t VALUES (3); SELECT nope; INSERT INTO t VALUES (4)")
+        expect(reasonOf(yield* Effect.exit(failing))).toMatchObject({ errno: 1054 })
+        expect(rowsOf(yield* connection.queryAll("SELECT MAX(n) FROM t", [], arrays))).toEqual([[[3]]])
+      }).pipe(Effect.provide(server.layer))
+    )
+
     it.live("tell their outcome once their rows have ended", () =>
       Effect.gen(function* () {
         const connection = yield* connectToDatabase()

@@ -12,7 +12,7 @@
  *
  * @since 0.1.0
  */
-import type { Outcome, QueryOptions, QueryResult } from "@effect-mysql/client/MysqlConnection"
+import type { Outcome, QueryResult } from "@effect-mysql/client/MysqlConnection"
 import {
   createTableRelationsHelpers,
   type ExtractTablesWithRelations,
@@ -34,7 +34,7 @@ import * as utils from "drizzle-orm/utils"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { SqlError } from "effect/sql/SqlError"
-import { RowsAs } from "./internal/DriverConnection.ts"
+import { always, RowsAs } from "./internal/DriverConnection.ts"
 import * as errors from "./internal/errors.ts"
 import { MysqlClient } from "./MysqlClient.ts"
 
@@ -151,8 +151,8 @@ export interface Drizzle<Schema extends Record<string, unknown>> {
 
 /** What Drizzle's columns understand. */
 const decoding = { date: "string", dateTime: "string" } as const
-const asArrays: QueryOptions = { rows: "array", decoding }
-const asObjects: QueryOptions = { rows: "object", decoding }
+const asArrays = always({ rows: "array", decoding })
+const asObjects = always({ rows: "object", decoding })
 
 /**
  * On the client of the context.

@@ -10,6 +10,8 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as String from "effect/String"
 import type { SqlError } from "effect/sql/SqlError"
+import * as Tracer from "effect/Tracer"
+import * as MysqlClient from "../src/MysqlClient.ts"
 import * as MysqlEngine from "../src/MysqlEngine.ts"
 import { engine, engineWithAccounts } from "./engineSupport.ts"
 import { balances, bystander, eventually, failures, onEachServer, reasons, runs } from "./support.ts"
@@ -197,6 +199,113 @@ onEachServer((it) => {
       expect(reasons(yield* Effect.exit(tx.executeMany(insert, [["d"], ["a"], ["e"]])))).toEqual(["UniqueViolation"])
       yield* tx.rollback
       expect(yield* session.scalar("SELECT COUNT(*) FROM notes")).toEqual(Option.some(3))
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("values go by name, in a session and in a transaction", () =>
+    Effect.gen(function* () {
+      const { engine } = yield* engineWithAccounts
+      const session = yield* engine.connect
+      const text = "SELECT id, balance + :more AS balance FROM accounts WHERE id = :id OR id = :id + :more ORDER BY id"
+      const rows = [
+        { id: 1, balance: 101 },
+        { id: 2, balance: 101 }
+      ]
+      expect((yield* session.execute(text, { id: 1, more: 1 })).all).toEqual(rows)
+      expect(yield* session.scalar("SELECT :a", { a: "it's" })).toEqual(Option.some("it's"))
+      expect(yield* session.scalar("SELECT ':a'", {})).toEqual(Option.some(":a"))
+      const tx = yield* session.begin()
+      expect(yield* Stream.runCollect(tx.stream(text, { id: 1, more: 1 }))).toEqual(rows)
+      const nested = yield* tx.beginNested
+      const many = [
+        { id: 7, balance: 1 },
+        { balance: 2, id: 8 }
+      ]
+      const done = yield* nested.executeMany("INSERT INTO accounts (id, balance) VALUES (:id, :balance)", many)
+      expect(done.affectedRows).toBe(2)
+      yield* nested.commit
+      expect(yield* tx.scalar("SELECT SUM(balance) FROM accounts WHERE id > :id", { id: 3 })).toEqual(Option.some("3"))
+      yield* tx.commit
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect.each([
+    ["a name without a value", "SELECT :a, :b", { a: 1 }, ":b"],
+    ["a value without a name", "SELECT :a", { a: 1, b: 2 }, ":b"],
+    ["no names at all", "SELECT ?", { a: 1 }, "?"]
+  ] as const)("%s is a typed error, and the transaction goes on", ([, sql, params, said]) =>
+    Effect.gen(function* () {
+      const { engine } = yield* engineWithAccounts
+      const session = yield* engine.connect
+      const tx = yield* session.begin()
+      const insert = sql.replace("SELECT", "DO")
+      for (const failing of [
+        tx.execute(sql, params),
+        tx.scalar(sql, params),
+        Stream.runDrain(tx.stream(sql, params)),
+        tx.executeMany(insert, [params, params])
+      ]) {
+        const [error] = failures(yield* Effect.exit(failing as Effect.Effect<unknown, SqlError>))
+        expect(error?.message).toContain(said)
+        expect(error?.reason.cause).toMatchObject({ reason: { _tag: "ParameterError" } })
+      }
+      expect(yield* tx.scalar("SELECT 1")).toEqual(Option.some(1))
+      yield* tx.commit
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("executeMany has the span of a statement, with the number of its rows", () =>
+    Effect.gen(function* () {
+      const { engine } = yield* engineWithAccounts
+      const session = yield* engine.connect
+      const spans: Array<Tracer.NativeSpan> = []
+      const tracer = Tracer.make({
+        span: (options) => {
+          const span = new Tracer.NativeSpan(options)
+          spans.push(span)
+          return span
+        }
+      })
+      const insert = "INSERT INTO accounts (id, balance) VALUES (?, ?)"
+      yield* Effect.gen(function* () {
+        yield* session.executeMany(insert, [
+          [11, 1],
+          [12, 1],
+          [13, 1]
+        ])
+        yield* session.executeMany(insert, [[14, 1]])
+        yield* session.executeMany(insert, [])
+        yield* Effect.exit(
+          session.executeMany(insert, [
+            [15, 1],
+            [15, 1]
+          ])
+        )
+        yield* session.execute("SELECT 1")
+      }).pipe(Effect.withTracer(tracer))
+      const { database } = (yield* MysqlClient.MysqlClient).config
+      expect(spans.map(({ name, kind }) => [name, kind])).toEqual(spans.map(() => [database, "client"]))
+      expect(spans.map(({ attributes }) => attributes.get("db.operation.batch.size"))).toEqual([
+        3,
+        undefined,
+        0,
+        2,
+        undefined
+      ])
+      expect(spans.map(({ attributes }) => attributes.get("db.query.text"))).toEqual([
+        insert,
+        insert,
+        insert,
+        insert,
+        "SELECT 1"
+      ])
+      expect(spans.map(({ status }) => status._tag === "Ended" && Exit.isSuccess(status.exit))).toEqual([
+        true,
+        true,
+        true,
+        false,
+        true
+      ])
     }).pipe(Effect.scoped)
   )
 

@@ -17,12 +17,12 @@ import * as Core from "./Core.ts"
 import { call } from "./call.ts"
 import type { Canceller } from "./canceller.ts"
 import type { Owner } from "./Entry.ts"
-import { Execution, first } from "./Execution.ts"
+import { all, Execution, first } from "./Execution.ts"
 import * as failures from "./failures.ts"
 import * as login from "./login.ts"
 import { byName, type Positional } from "./named.ts"
 import * as Reading from "./Reading.ts"
-import { collectFirst, type Finish, type Manner } from "./Request.ts"
+import { collectFirst, collectSeveral, type Finish, type Manner } from "./Request.ts"
 import * as results from "./results.ts"
 import * as ServerCursor from "./ServerCursor.ts"
 import * as sessionControl from "./sessionControl.ts"
@@ -93,6 +93,17 @@ export class Connection implements Public.ReservedConnection {
     options?: Public.QueryOptions<A>
   ): Stream.Stream<Public.ResultSet<A>, MysqlError.MysqlError> {
     return Reading.sets(this.core, (manner, finish) => this.run(sql, params, options, manner, finish))
+  }
+
+  queryAll<A = Public.Row>(
+    sql: string,
+    params: Public.Params = none,
+    options?: Public.QueryOptions<A>
+  ): Effect.Effect<ReadonlyArray<Public.QueryResult<A>>, MysqlError.MysqlError> {
+    return this.execution.bounded(
+      options,
+      Effect.suspend(() => this.run(sql, params, options, collectSeveral, all<A>))
+    )
   }
 
   cursor<A = Public.Row>(

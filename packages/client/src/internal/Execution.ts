@@ -21,7 +21,7 @@ import { type Entry, failureOf, make as makeEntry, type Owner } from "./Entry.ts
 import * as failures from "./failures.ts"
 import { lastPreparedId, prepareNothing } from "./lastPrepared.ts"
 import { inCharset, Preparing, payloadBytes } from "./Preparing.ts"
-import { collectFirst, type Finish, type Manner, Request, type Rows, uploading } from "./Request.ts"
+import { collectFirst, type Finish, type Manner, maxCollectedSets, Request, type Rows, uploading } from "./Request.ts"
 import * as replies from "./replies.ts"
 import * as results from "./results.ts"
 import { custom } from "./rowShapes.ts"
@@ -510,3 +510,19 @@ const isQuery = (bytes: Buffer): boolean => bytes[4] === 0x03
 /** The first result. */
 export const first = <A>(entry: Entry): Effect.Effect<QueryResult<A>> =>
   Effect.succeed(results.collect<A>(entry.reply.results[0]!))
+
+/** Every result. */
+export const all = <A>(entry: Entry): Effect.Effect<ReadonlyArray<QueryResult<A>>, MysqlError.MysqlError> => {
+  const { results: sets, setCount } = entry.reply
+  return setCount > maxCollectedSets
+    ? Effect.fail(
+        MysqlError.make(
+          new MysqlError.ProtocolError({
+            phase: "results",
+            expected: `at most ${maxCollectedSets} result sets (use results for more)`,
+            got: String(setCount)
+          })
+        )
+      )
+    : Effect.succeed(sets.map((set) => results.collect<A>(set)))
+}

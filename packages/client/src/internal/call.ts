@@ -15,9 +15,8 @@ import type { CallResult, Field, QueryResult, Row } from "../MysqlConnection.ts"
 import * as MysqlError from "../MysqlError.ts"
 import type { Core } from "./Core.ts"
 import type { Entry } from "./Entry.ts"
-import { type Execution, first } from "./Execution.ts"
-import { collectAll, collectSeveral, maxCollectedSets } from "./Request.ts"
-import * as results from "./results.ts"
+import { all, type Execution, first } from "./Execution.ts"
+import { collectAll, collectSeveral } from "./Request.ts"
 
 type Values = ReadonlyArray<unknown>
 
@@ -52,23 +51,8 @@ export const call = (
     )
   })
 
-const collected = (entry: Entry): Effect.Effect<ReadonlyArray<QueryResult>, MysqlError.MysqlError> => {
-  const { results: sets, setCount } = entry.reply
-  return setCount > maxCollectedSets
-    ? Effect.fail(
-        MysqlError.make(
-          new MysqlError.ProtocolError({
-            phase: "CALL",
-            expected: `at most ${maxCollectedSets} result sets (use results for more)`,
-            got: String(setCount)
-          })
-        )
-      )
-    : Effect.succeed(sets.map((set) => results.collect<Row>(set)))
-}
-
 const prepared = (entry: Entry): Effect.Effect<CallResult, MysqlError.MysqlError> =>
-  Effect.map(collected(entry), (all) => {
+  Effect.map(all<Row>(entry), (all) => {
     const index = entry.reply.results.findIndex(({ ok }) => (ok.status & ServerStatus.outParameters) !== 0)
     const out = all[index]
     const result = resultOf(all, out, all.at(-1)!)
@@ -154,6 +138,6 @@ const throughVariables = (
   ].join("; ")
   const ordered = [...out.map(({ position }) => params[position - 1]), ...params.filter((_, index) => !isOut(index))]
   return execution.run(core.statements.get(sql), ordered, { prepare: false }, collectSeveral, (entry) =>
-    Effect.map(collected(entry), (all) => resultOf(all.slice(1), all.at(-1), all.at(-2)!))
+    Effect.map(all<Row>(entry), (all) => resultOf(all.slice(1), all.at(-1), all.at(-2)!))
   )
 }

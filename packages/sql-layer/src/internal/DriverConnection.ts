@@ -6,6 +6,7 @@ import type {
   BatchResult,
   MysqlConnection,
   Outcome,
+  Params,
   QueryOptions,
   QueryResult
 } from "@effect-mysql/client/MysqlConnection"
@@ -22,24 +23,41 @@ import * as errors from "./errors.ts"
 
 export type TransformRows = (<A extends object>(rows: ReadonlyArray<A>) => ReadonlyArray<A>) | undefined
 
+type Shape = "object" | "array"
+
+/** How rows are asked for, by their shape and by whether the statement may be prepared. */
+export interface Shapes {
+  readonly usual: Record<Shape, QueryOptions>
+  readonly text: Record<Shape, QueryOptions>
+}
+
+const shapes = (object: QueryOptions, array: QueryOptions): Shapes => ({
+  usual: { object, array },
+  text: { object: { ...object, prepare: false }, array: { ...array, prepare: false } }
+})
+
 /**
- * How rows are asked for. The options are made once for a client: the decoders of a statement are remembered by them.
+ * The same with integers as they are, or as `bigint`. Made once for a client: the decoders of a statement are remembered
+ * by what is in them.
  */
 export interface RowOptions {
-  readonly exact: Record<"object" | "array", QueryOptions>
-  readonly usual: Record<"object" | "array", QueryOptions>
+  readonly usual: Shapes
+  readonly exact: Shapes
 }
 
 export const rowOptions = (decoding: QueryOptions["decoding"]): RowOptions => {
   const exact = { ...decoding, bigint: "bigint" } as const
   return {
-    usual: { object: { rows: "object" }, array: { rows: "array" } },
-    exact: { object: { rows: "object", decoding: exact }, array: { rows: "array", decoding: exact } }
+    usual: shapes({ rows: "object" }, { rows: "array" }),
+    exact: shapes({ rows: "object", decoding: exact }, { rows: "array", decoding: exact })
   }
 }
 
+/** For `RowsAs`: rows in one shape only. */
+export const always = (options: QueryOptions): Shapes => shapes(options, options)
+
 /** How the statements of a fiber give their rows, whatever the client is configured to: for query builders. */
-export const RowsAs: Context.Reference<QueryOptions | undefined> = Context.Reference<QueryOptions | undefined>(
+export const RowsAs: Context.Reference<Shapes | undefined> = Context.Reference<Shapes | undefined>(
   "@effect-mysql/sql-layer/RowsAs",
   {
     defaultValue: () => undefined
@@ -50,7 +68,7 @@ export const RowsAs: Context.Reference<QueryOptions | undefined> = Context.Refer
 export interface Request {
   readonly operation: string
   readonly sql: string
-  readonly params: ReadonlyArray<unknown>
+  readonly params: Params
 }
 
 export class DriverConnection implements SqlConnection.Connection {
@@ -81,15 +99,12 @@ export class DriverConnection implements SqlConnection.Connection {
   }
 
   /** The rows as arrays, whatever the names of the columns, and what surrounds them. */
-  executeResult(
-    sql: string,
-    params: ReadonlyArray<unknown>
-  ): Effect.Effect<QueryResult<ReadonlyArray<unknown>>, SqlError> {
+  executeResult(sql: string, params: Params): Effect.Effect<QueryResult<ReadonlyArray<unknown>>, SqlError> {
     return this.query({ operation: "execute", sql, params }, "array", (result) => result)
   }
 
   /** One statement for many rows of values. */
-  batch(sql: string, rows: Iterable<ReadonlyArray<unknown>>): Effect.Effect<BatchResult, SqlError> {
+  batch(sql: string, rows: Iterable<Params>): Effect.Effect<BatchResult, SqlError> {
     return this.run(
       { operation: "executeMany", sql, params: [] },
       () => this.connection.batch(sql, rows),
@@ -119,13 +134,9 @@ export class DriverConnection implements SqlConnection.Connection {
     return this.script({ operation: "executeValuesUnprepared", sql, params }, "array", undefined)
   }
 
-  executeStream(
-    sql: string,
-    params: ReadonlyArray<unknown>,
-    transformRows: TransformRows
-  ): Stream.Stream<any, SqlError> {
+  executeStream(sql: string, params: Params, transformRows: TransformRows): Stream.Stream<any, SqlError> {
     const rows = this.runStream({ operation: "executeStream", sql, params }, (options) =>
-      this.connection.stream<any>(sql, params, options.object)
+      this.connection.stream<any>(sql, params, options.usual.object)
     )
     return transformRows === undefined ? rows : Stream.mapArray(rows, (chunk) => transformRows(chunk) as typeof chunk)
   }
@@ -134,7 +145,7 @@ export class DriverConnection implements SqlConnection.Connection {
 
   protected run<A, B>(
     request: Request,
-    send: (options: RowOptions["usual"]) => Effect.Effect<A, MysqlError>,
+    send: (options: Shapes) => Effect.Effect<A, MysqlError>,
     read: (result: A) => B
   ): Effect.Effect<B, SqlError> {
     return Effect.withFiber((fiber) => {
@@ -150,7 +161,7 @@ export class DriverConnection implements SqlConnection.Connection {
 
   protected runStream<A>(
     request: Request,
-    send: (options: RowOptions["usual"]) => Stream.Stream<A, MysqlError>
+    send: (options: Shapes) => Stream.Stream<A, MysqlError>
   ): Stream.Stream<A, SqlError> {
     return Stream.unwrap(
       Effect.withFiber((fiber) => {
@@ -166,10 +177,8 @@ export class DriverConnection implements SqlConnection.Connection {
     )
   }
 
-  protected optionsFor(fiber: Fiber.Fiber<unknown, unknown>): RowOptions["usual"] {
-    const rowsAs = fiber.getRef(RowsAs)
-    if (rowsAs !== undefined) return { object: rowsAs, array: rowsAs }
-    return fiber.getRef(SafeIntegers) ? this.options.exact : this.options.usual
+  protected optionsFor(fiber: Fiber.Fiber<unknown, unknown>): Shapes {
+    return fiber.getRef(RowsAs) ?? (fiber.getRef(SafeIntegers) ? this.options.exact : this.options.usual)
   }
 
   /** Why a statement is not even sent. */
@@ -189,34 +198,31 @@ export class DriverConnection implements SqlConnection.Connection {
     return errors.fromMysql(error, { product: this.connection.info.product, operation, phase })
   }
 
-  private query<A>(
-    request: Request,
-    shape: "object" | "array",
-    read: (result: QueryResult<any>) => A
-  ): Effect.Effect<A, SqlError> {
+  /** One statement that has no values and gives no rows: it goes as text, and nothing is looked for behind its reply. */
+  protected single(request: Request): Effect.Effect<ReadonlyArray<never>, SqlError> {
+    return this.query(request, "object", () => [])
+  }
+
+  private query<A>(request: Request, shape: Shape, read: (result: QueryResult<any>) => A): Effect.Effect<A, SqlError> {
     const { connection } = this
-    return this.run(request, (options) => connection.query(request.sql, request.params, options[shape]), read)
+    return this.run(request, (options) => connection.query(request.sql, request.params, options.usual[shape]), read)
   }
 
   /** Every result of one or several statements that go as text. */
   private script(
     request: Request,
-    shape: "object" | "array",
+    shape: Shape,
     transformRows: TransformRows
   ): Effect.Effect<ReadonlyArray<any>, SqlError> {
     const rowsIn = (rows: ReadonlyArray<any>): ReadonlyArray<any> =>
       transformRows === undefined ? rows : transformRows(rows)
     return this.run(
       request,
-      (options) =>
-        this.connection.results<any>(request.sql, request.params, { ...options[shape], prepare: false }).pipe(
-          Stream.mapEffect((set) => Effect.map(Stream.runCollect(set.rows), (rows) => ({ set, rows }))),
-          Stream.runCollect
-        ),
-      (sets) =>
-        sets.length === 1
-          ? rowsIn(sets[0]!.rows)
-          : sets.map(({ rows, set }) => (set.fields.length === 0 ? outcomeOf(set) : rowsIn(rows)))
+      (options) => this.connection.queryAll<any>(request.sql, request.params, options.text[shape]),
+      (results) =>
+        results.length === 1
+          ? rowsIn(results[0]!.rows)
+          : results.map((result) => (result.fields.length === 0 ? outcomeOf(result) : rowsIn(result.rows)))
     )
   }
 }

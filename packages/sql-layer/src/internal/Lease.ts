@@ -21,7 +21,7 @@ import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import { isSqlError, type SqlError } from "effect/sql/SqlError"
-import { DriverConnection, type Request, type RowOptions, type TransformRows } from "./DriverConnection.ts"
+import { DriverConnection, type Request, type RowOptions, type Shapes, type TransformRows } from "./DriverConnection.ts"
 import * as errors from "./errors.ts"
 import * as statementText from "./statementText.ts"
 import { leaseIsOver, provesRollback, type Seen, TransactionState } from "./TransactionState.ts"
@@ -46,6 +46,9 @@ export const controls = {
   rollbackTo: (name: string): string => `ROLLBACK TO SAVEPOINT ${name}`,
   release: (name: string): string => `RELEASE SAVEPOINT ${name}`
 }
+
+/** Those of `effect/sql` and those by hand. */
+const settingSavepoint = /^SAVEPOINT effect_(?:sql|mysql)_\d+$/
 
 /** The savepoints of `effect/sql`; that these fail would become a defect. */
 const cleaningUpSavepoint = /^(?:ROLLBACK TO|RELEASE) SAVEPOINT effect_sql_\d+$/
@@ -202,8 +205,9 @@ export class Lease extends DriverConnection {
     transformRows: TransformRows
   ): Effect.Effect<ReadonlyArray<any>, SqlError> {
     if (sql === controls.rollback) return Effect.as(this.rollback, [])
-    return cleaningUpSavepoint.test(sql)
-      ? Effect.as(this.cleanUpSavepoint(sql), [])
+    if (cleaningUpSavepoint.test(sql)) return Effect.as(this.cleanUpSavepoint(sql), [])
+    return sql === controls.begin || settingSavepoint.test(sql)
+      ? this.single({ operation: "executeUnprepared", sql, params })
       : super.executeUnprepared(sql, params, transformRows)
   }
 
@@ -211,7 +215,7 @@ export class Lease extends DriverConnection {
 
   protected override run<A, B>(
     request: Request,
-    send: (options: RowOptions["usual"]) => Effect.Effect<A, MysqlError.MysqlError>,
+    send: (options: Shapes) => Effect.Effect<A, MysqlError.MysqlError>,
     read: (result: A) => B
   ): Effect.Effect<B, SqlError> {
     return Effect.withFiber((fiber) => {
@@ -239,7 +243,7 @@ export class Lease extends DriverConnection {
 
   protected override runStream<A>(
     request: Request,
-    send: (options: RowOptions["usual"]) => Stream.Stream<A, MysqlError.MysqlError>
+    send: (options: Shapes) => Stream.Stream<A, MysqlError.MysqlError>
   ): Stream.Stream<A, SqlError> {
     return Stream.unwrap(
       Effect.uninterruptibleMask((restore) =>

@@ -30,10 +30,10 @@ export const onDuplicateKeyUpdate = (
 type Helper = "insert" | "update"
 
 /** Compiled statements are known by their array of parameters. */
-const returningIn = new WeakMap<ReadonlyArray<unknown>, Helper>()
+const returningIn = new WeakMap<object, Helper>()
 
 /** The helper that was asked for RETURNING in the statement that was compiled to these parameters. */
-export const returningOf = (params: ReadonlyArray<unknown>): Helper | undefined => returningIn.get(params)
+export const returningOf = (params: object): Helper | undefined => returningIn.get(params)
 
 const escape = Statement.defaultEscape("`")
 
