@@ -149,6 +149,30 @@ describe("a line that breaks", () => {
     })
   )
 
+  it.effect("while it was idle says why, where the server has said so and nothing can be written any more", () =>
+    Effect.gen(function* () {
+      const ended = yield* Deferred.make<void>()
+      const lastWords = wire.packets([wire.err(4031, "The client was disconnected because of inactivity.")], 0)
+      const connection = yield* Effect.provideService(
+        MysqlConnection.make({}),
+        Transport,
+        inMemory((line) =>
+          logIn(line).pipe(
+            Effect.andThen(line.send(lastWords)),
+            Effect.andThen(line.end),
+            Effect.andThen(Deferred.succeed(ended, undefined))
+          )
+        )
+      )
+      yield* Deferred.await(ended)
+      // What was on its way has arrived then.
+      yield* Effect.yieldNow
+      const reason = reasonOf(yield* Effect.exit(connection.query("INSERT INTO t VALUES (1)")))
+      expect(reason).toMatchObject(lost("notSent"))
+      expect(reason?.message).toContain("inactivity")
+    })
+  )
+
   it.live("while it was idle has not run what comes then", () =>
     Effect.gen(function* () {
       for (const how of ["end", "reset"] as const) {

@@ -85,7 +85,7 @@ export class Exchange {
     this.charset = options.charset
     this.outbox = new Outbox(
       (bytes) => options.transport.write(bytes),
-      (error) => this.lose(error ?? failures.lostLine("the write ended without a result"))
+      (error) => this.unwritten(error ?? failures.lostLine("the write ended without a result"))
     )
     this.admission = new Admission({
       hasRoomFor: (entry) => this.hasRoomFor(entry),
@@ -312,6 +312,18 @@ export class Exchange {
   /** Ends the connection because its owner wants that. */
   cut(): void {
     this.lose(failures.lostLine("closed by the one who had it"))
+  }
+
+  /** Nothing can be written any more. Why, the server may have said before, and nobody has read it yet. */
+  private unwritten(error: MysqlError.MysqlError): void {
+    const { runFork, transport } = this.options
+    const lastWords = Effect.flatMap(transport.idle, (state) => (state === "bytes" ? this.pullOnce : Effect.void))
+    runFork(
+      Effect.andThen(
+        lastWords,
+        Effect.sync(() => this.lose(error))
+      )
+    )
   }
 
   /** Marks the connection as lost: whoever waits gets an error that says how far his statement was. */

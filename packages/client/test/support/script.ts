@@ -130,7 +130,9 @@ export const inMemory = (script: Script, onWrite?: (bytes: Uint8Array, line: num
             return Effect.void
           }),
         startTls: () => Effect.fail(MysqlError.make(new MysqlError.TlsError({ problem: "scripts know no TLS" }))),
-        idle: Effect.sync(() => (!open ? "closed" : receiver.hasBytes || onItsWay.length > 0 ? "bytes" : "quiet")),
+        idle: Effect.sync(() =>
+          receiver.hasBytes ? "bytes" : !open ? "closed" : onItsWay.length > 0 ? "bytes" : "quiet"
+        ),
         secure: "no",
         tls: undefined,
         peerCertificate: Effect.succeed(Option.none()),
