@@ -8,6 +8,8 @@
 import type { Column } from "./reply/Column.ts"
 
 /**
+ * The numbers of the types in column definitions and of parameters. Manual: "Column Type".
+ *
  * @since 0.1.0
  * @category constants
  */
@@ -44,6 +46,8 @@ export const ColumnType = {
 } as const
 
 /**
+ * The bits of `flags` in a column definition. Manual: "Column Definition Flags".
+ *
  * @since 0.1.0
  * @category constants
  */

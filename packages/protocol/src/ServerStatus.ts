@@ -7,6 +7,8 @@
  */
 
 /**
+ * The bits of `status` in an OK and an EOF. Manual: "SERVER_STATUS_flags_enum".
+ *
  * @since 0.1.0
  * @category constants
  */

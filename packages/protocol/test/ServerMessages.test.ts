@@ -252,6 +252,15 @@ describe("messages of the server", () => {
     )
   })
 
+  it("a result without its columns, for a client that knows them", () => {
+    const agreed = { flags: Flag.OPTIONAL_RESULTSET_METADATA | Flag.DEPRECATE_EOF, extended: 0 }
+    const one = columns.slice(0, 1)
+    const result = { columns: one, protocol: "text", rows: [["1"]], follows: false } as const
+    const payloads = success(ResultSet.encode(result, agreed)).map((payload) => Buffer.from(payload.payload()))
+    // "Optional Result Set Metadata": the count, and a 0 for none. "Text Resultset Row". "OK_Packet" in place of an EOF.
+    expect(payloads.map((payload) => payload.toString("hex"))).toEqual(["0100", "0131", "fe000002000000"])
+  })
+
   it("a request for a file, and a report of progress", () => {
     const progress: fc.Arbitrary<Progress.Progress> = fc.record({
       stage: u8,

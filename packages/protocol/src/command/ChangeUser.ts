@@ -28,6 +28,8 @@ export interface ChangeUser {
 }
 
 /**
+ * The whole command, framed. Fields that were not agreed on are left out. Manual: "COM_CHANGE_USER".
+ *
  * @since 0.1.0
  * @category encoding
  */

@@ -130,6 +130,8 @@ export const setMultiStatements = (on: boolean): Buffer =>
   Packet.seal(new Writer(3).u8(Code.SET_OPTION).u16(on ? 0 : 1))
 
 /**
+ * Asks for an OK and nothing else. Manual: "COM_PING".
+ *
  * @since 0.1.0
  * @category constants
  */

@@ -98,6 +98,9 @@ export type CommandPacket =
   | { readonly _tag: "Unknown"; readonly code: number }
 
 /**
+ * Reads the payload of a packet that begins a command. Fails where it is not what its first byte says; a byte that is no
+ * command of this package is `Unknown`. Manual: "Command Phase" and the page of each command.
+ *
  * @since 0.1.0
  * @category decoding
  */

@@ -60,6 +60,9 @@ const countAvailable = 0x08
 const longDataMarker = Symbol("long data")
 
 /**
+ * The whole command, framed, and the types that the server knows after it. Fails for a value that cannot be sent;
+ * nothing was sent then. Manual: "COM_STMT_EXECUTE".
+ *
  * @since 0.1.0
  * @category encoding
  */

@@ -25,6 +25,8 @@ import { Code } from "./Command.ts"
 export type QueryAttributes = Readonly<Record<string, unknown>>
 
 /**
+ * A statement without attributes where both sides agreed on them. Manual: "COM_QUERY".
+ *
  * @since 0.1.0
  * @category constants
  */

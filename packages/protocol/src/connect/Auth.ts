@@ -1,6 +1,8 @@
 /**
  * The authentication plugins by name.
  *
+ * Manual: "Authentication Methods".
+ *
  * @since 0.1.0
  */
 import * as Result from "effect/Result"
@@ -28,12 +30,16 @@ const plugins: ReadonlyMap<string, AuthPlugin> = new Map(
 )
 
 /**
+ * The plugins that a login can be done with. Manual: "Authentication Methods".
+ *
  * @since 0.1.0
  * @category constants
  */
 export const names: ReadonlyArray<string> = [...plugins.keys()]
 
 /**
+ * The plugin of a name that a server sent. Fails for one that is not supported. Manual: "Authentication Methods".
+ *
  * @since 0.1.0
  * @category accessors
  */

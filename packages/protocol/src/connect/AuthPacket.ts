@@ -26,6 +26,8 @@ export type AuthPacket =
   | { readonly _tag: "NextFactor"; readonly plugin: string; readonly data: Uint8Array }
 
 /**
+ * Reads a whole packet; what was agreed on decides what may come. Manual: "Authentication Phase".
+ *
  * @since 0.1.0
  * @category decoding
  */
@@ -55,6 +57,9 @@ const read = (reader: Reader, capabilities: Capabilities): AuthPacket => {
 }
 
 /**
+ * The payload, as a server writes it. Manual: "Protocol::AuthSwitchRequest", "Protocol::AuthMoreData",
+ * "Protocol::AuthNextFactor".
+ *
  * @since 0.1.0
  * @category encoding
  */

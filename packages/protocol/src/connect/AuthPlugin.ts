@@ -2,6 +2,8 @@
  * What an authentication plugin is: what it sends first, and what it answers to each message of the server. Pure steps;
  * secrets leave only where the caller's rule allows it.
  *
+ * Manual: "Authentication Phase", "Authentication Methods".
+ *
  * @since 0.1.0
  */
 import * as Data from "effect/Data"

@@ -59,6 +59,8 @@ const greetingBytes = 20
 const sha256Proof = 0x01
 
 /**
+ * One login, or one change of the user, from the first answer to OK or ERR. Manual: "Authentication Phase".
+ *
  * @since 0.1.0
  * @category models
  */
@@ -175,6 +177,9 @@ export class Authentication {
 }
 
 /**
+ * Begins with the plugin that was asked for, or with the greeting's. Fails where it is unknown, or may not send what it
+ * would have to. Manual: "Authentication Phase".
+ *
  * @since 0.1.0
  * @category constructors
  */

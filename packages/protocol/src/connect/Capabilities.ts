@@ -72,12 +72,16 @@ export interface Capabilities {
 }
 
 /**
+ * Whether a bit of `Flag` is set. Manual: "Capabilities Flags".
+ *
  * @since 0.1.0
  * @category predicates
  */
 export const has = (capabilities: Capabilities, flag: number): boolean => (capabilities.flags & flag) !== 0
 
 /**
+ * Whether a bit of `ExtendedFlag` is set. Manual: "Connection: Capabilities" (MariaDB).
+ *
  * @since 0.1.0
  * @category predicates
  */

@@ -31,6 +31,8 @@ export interface Greeting {
 const scrambleBytes = 20
 
 /**
+ * Reads a whole packet. Fails for other versions of the protocol than 10. Manual: "Protocol::HandshakeV10".
+ *
  * @since 0.1.0
  * @category decoding
  */
@@ -73,6 +75,8 @@ export const decode = (bytes: Uint8Array): Result.Result<Greeting, ProtocolError
   })
 
 /**
+ * The payload, as a server writes it. Manual: "Protocol::HandshakeV10".
+ *
  * @since 0.1.0
  * @category encoding
  */

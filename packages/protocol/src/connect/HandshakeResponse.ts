@@ -45,12 +45,16 @@ const writeHead = (head: Head): Writer =>
     .u32(head.capabilities.extended)
 
 /**
+ * The payload of the request for TLS, which goes before the response. Manual: "Protocol::SSLRequest".
+ *
  * @since 0.1.0
  * @category encoding
  */
 export const encodeTlsRequest = (head: Head): Writer => writeHead(head)
 
 /**
+ * The payload of the response. Fields that were not agreed on are left out. Manual: "Protocol::HandshakeResponse41".
+ *
  * @since 0.1.0
  * @category encoding
  */

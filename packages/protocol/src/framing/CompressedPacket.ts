@@ -48,6 +48,8 @@ export interface Options {
 export const defaultThreshold = 512
 
 /**
+ * What the algorithms themselves have for a default. Manual: "Connection Compression Control".
+ *
  * @since 0.1.0
  * @category constants
  */
@@ -165,6 +167,8 @@ export class Parser {
 }
 
 /**
+ * A parser at the beginning of a compressed stream. Manual: "Compressed Packet".
+ *
  * @since 0.1.0
  * @category constructors
  */
@@ -251,6 +255,8 @@ export class Compressor {
 }
 
 /**
+ * A compressor at the beginning of a compressed stream. Manual: "Compressed Packet".
+ *
  * @since 0.1.0
  * @category constructors
  */

@@ -262,6 +262,8 @@ export class Parser {
 }
 
 /**
+ * A parser at the beginning of a stream of packets. Manual: "MySQL Packets".
+ *
  * @since 0.1.0
  * @category constructors
  */

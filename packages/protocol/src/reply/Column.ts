@@ -81,6 +81,8 @@ export const read = (reader: Reader, capabilities: Capabilities): Column => {
 }
 
 /**
+ * Reads a whole packet. Manual: "Protocol::ColumnDefinition41"; MariaDB "Result Set Packets".
+ *
  * @since 0.1.0
  * @category decoding
  */
@@ -88,6 +90,8 @@ export const decode = (bytes: Uint8Array, capabilities: Capabilities): Result.Re
   decodeWith("column definition", bytes, (reader) => read(reader, capabilities))
 
 /**
+ * The payload, as a server writes it. Manual: "Protocol::ColumnDefinition41"; MariaDB "Result Set Packets".
+ *
  * @since 0.1.0
  * @category encoding
  */

@@ -36,6 +36,8 @@ export const read = (reader: Reader, capabilities: Capabilities): ColumnCount =>
 }
 
 /**
+ * The payload, as a server writes it. Manual: "Text Resultset", "Optional Result Set Metadata".
+ *
  * @since 0.1.0
  * @category encoding
  */

@@ -30,6 +30,8 @@ export const read = (reader: Reader): Err => {
 }
 
 /**
+ * Reads a whole packet. Fails for one that does not begin as an ERR. Manual: "ERR_Packet".
+ *
  * @since 0.1.0
  * @category decoding
  */

@@ -31,6 +31,8 @@ export const decode = (bytes: Uint8Array): Result.Result<string, ProtocolError> 
   })
 
 /**
+ * The payload of the request, as a server writes it. Manual: "LOCAL INFILE Request".
+ *
  * @since 0.1.0
  * @category encoding
  */

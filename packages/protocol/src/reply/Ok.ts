@@ -53,6 +53,8 @@ export const readEof = (reader: Reader): Ok => {
 }
 
 /**
+ * Reads a whole packet, with the header of an OK or of the OK that ends rows. Manual: "OK_Packet".
+ *
  * @since 0.1.0
  * @category decoding
  */

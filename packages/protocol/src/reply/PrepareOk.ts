@@ -34,6 +34,8 @@ export const read = (reader: Reader, capabilities: Capabilities): PrepareOk => {
 }
 
 /**
+ * The payload, as a server writes it. Manual: "COM_STMT_PREPARE Response".
+ *
  * @since 0.1.0
  * @category encoding
  */

@@ -40,6 +40,8 @@ export const read = (reader: Reader): Progress => {
 }
 
 /**
+ * The payload, as a server writes it. Manual: "Progress Reporting" (MariaDB).
+ *
  * @since 0.1.0
  * @category encoding
  */

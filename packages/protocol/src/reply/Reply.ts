@@ -88,6 +88,10 @@ const clientCharset = "character_set_client"
 type State = "first" | "parameters" | "parametersEof" | "columns" | "columnsEof" | "rows" | "localInfile" | "done"
 
 /**
+ * The machine that reads one reply. Bytes go into a packet parser, which `consume` is called with until `done`. Nothing
+ * that a server sends is thrown: see `failure`, `err` and `decodeError`. Manual: "Command Phase", "Text Resultset",
+ * "Multi-Resultset".
+ *
  * @since 0.1.0
  * @category models
  */

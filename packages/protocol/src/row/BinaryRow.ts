@@ -6,12 +6,12 @@
  *
  * @since 0.1.0
  */
-import * as Result from "effect/Result"
+import type * as Result from "effect/Result"
 import { Writer } from "../Bytes.ts"
 import { ColumnType } from "../ColumnType.ts"
 import type { Column } from "../reply/Column.ts"
 import { write } from "../value/BinaryValue.ts"
-import { classify, type Parameter, ParameterError } from "../value/Parameter.ts"
+import { attempt, classify, type Parameter, ParameterError } from "../value/Parameter.ts"
 
 /** The bitmap begins with two bits that mean nothing. */
 const bitmapOffset = 2
@@ -27,18 +27,15 @@ export const encode = (
   values: ReadonlyArray<unknown>
 ): Result.Result<Writer, ParameterError> => {
   const writer = new Writer().u8(0).zeros((columns.length + bitmapOffset + 7) >> 3)
-  try {
+  return attempt(() => {
     for (const [index, column] of columns.entries()) {
       const value = classify(values[index], column.name, 0)
       const bit = index + bitmapOffset
       if (value._tag === "Null") writer.orPatch(1 + (bit >> 3), 1 << (bit & 7))
       else writeAs(writer, column, value)
     }
-    return Result.succeed(writer)
-  } catch (error) {
-    if (error instanceof ParameterError) return Result.fail(error)
-    throw error
-  }
+    return writer
+  })
 }
 
 type Value = Exclude<Parameter, { readonly _tag: "Null" }>

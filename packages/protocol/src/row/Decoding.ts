@@ -1,6 +1,8 @@
 /**
  * Which decoder a column gets: the value table of the documentation as code, for the text and the binary protocol.
  *
+ * Manual: "Text Resultset Row", "Binary Protocol Value"; the types themselves: "Data Types".
+ *
  * @since 0.1.0
  */
 import * as BigDecimal from "effect/BigDecimal"
@@ -143,6 +145,8 @@ const stringOrBytes = (column: Column, options: DecodingOptions): ValueDecoder =
 }
 
 /**
+ * How the values of one column are read. Manual: "Protocol::ColumnDefinition41", "Binary Protocol Value".
+ *
  * @since 0.1.0
  * @category constructors
  */

@@ -55,6 +55,8 @@ const hotRows = 100
 const maxGeneratedColumns = 4096
 
 /**
+ * Reads the rows of one result. Manual: "Text Resultset Row", "Binary Protocol Resultset Row".
+ *
  * @since 0.1.0
  * @category models
  */

@@ -7,6 +7,8 @@
 import * as Data from "effect/Data"
 
 /**
+ * A value that a column of its type cannot have, or that the options have no place for. The reply goes on behind it.
+ *
  * @since 0.1.0
  * @category errors
  */

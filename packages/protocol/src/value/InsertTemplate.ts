@@ -51,6 +51,9 @@ const modifiers: ReadonlySet<string> = new Set(["LOW_PRIORITY", "DELAYED", "HIGH
 const dependsOnRows: ReadonlySet<string> = new Set(["SELECT", "LAST_INSERT_ID", "LASTVAL", "ROW_COUNT"])
 
 /**
+ * The template of an INSERT or REPLACE of one row; `undefined` for a statement that is no such thing, or that is not
+ * surely the same with more rows. Manual: "INSERT Statement".
+ *
  * @since 0.1.0
  * @category decoding
  */

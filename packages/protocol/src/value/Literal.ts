@@ -60,6 +60,8 @@ const joinsBefore = /[\w$.@'"`\u0080-\uffff-]$/
 const joinsBehind = /^[\w$.'"`\u0080-\uffff]/
 
 /**
+ * The error of a statement that has more or fewer placeholders than there are values. Manual: "PREPARE Statement".
+ *
  * @since 0.1.0
  * @category predicates
  */

@@ -9,6 +9,8 @@
  *
  * A value that does not fit its type makes the statement fail with a `ParameterError` before anything is sent.
  *
+ * Manual: "Data Types", "Binary Protocol Value".
+ *
  * @since 0.1.0
  */
 import * as BigDecimal from "effect/BigDecimal"

@@ -15,6 +15,8 @@
  * | `Duration` | TIME |
  * | what a function of `MysqlTypes` made | its type |
  *
+ * Manual: "COM_STMT_EXECUTE", "Binary Protocol Value".
+ *
  * @since 0.1.0
  */
 import * as BigDecimal from "effect/BigDecimal"

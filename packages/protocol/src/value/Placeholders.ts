@@ -38,6 +38,8 @@ export interface Template {
 }
 
 /**
+ * Finds the placeholders of a statement. Manual: "PREPARE Statement".
+ *
  * @since 0.1.0
  * @category decoding
  */

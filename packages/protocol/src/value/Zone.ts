@@ -5,6 +5,8 @@
  * twice, and the earlier instant is taken; what is skipped where they are put forward counts on from before the gap.
  * Only offsets tell every instant apart: a server in a named zone has the same doubt about what it sends.
  *
+ * Manual: "MySQL Server Time Zone Support".
+ *
  * @since 0.1.0
  */
 import * as DateTime from "effect/DateTime"
@@ -32,6 +34,8 @@ export type Zone = number | NamedZone
 const minute = 60_000
 
 /**
+ * The wall clock of an instant in a zone. Manual: "MySQL Server Time Zone Support".
+ *
  * @since 0.1.0
  * @category combinators
  */
@@ -39,6 +43,8 @@ export const toLocal = (zone: Zone, utcMillis: number): number =>
   typeof zone === "number" ? utcMillis + zone * minute : zone.toLocal(utcMillis)
 
 /**
+ * The instant of a wall clock in a zone. Manual: "MySQL Server Time Zone Support".
+ *
  * @since 0.1.0
  * @category combinators
  */

@@ -1,5 +1,8 @@
 import { describe, expect, it } from "vitest"
 import * as Command from "../../src/command/Command.ts"
+import { type Capabilities, Flag } from "../../src/connect/Capabilities.ts"
+
+const withAttributes: Capabilities = { flags: Flag.QUERY_ATTRIBUTES, extended: 0 }
 
 describe("commands by the manual", () => {
   it.each<[name: string, bytes: Buffer, expected: string]>([
@@ -26,6 +29,14 @@ describe("commands by the manual", () => {
 
   it("a text may be bytes, in the character set of the session", () => {
     expect(Command.query(Uint8Array.of(0xfc)).toString("hex")).toBe("02000000" + "03" + "fc")
+  })
+
+  it.each<[name: string, text: string | Uint8Array, agreed: Capabilities | undefined, expected: string]>([
+    ["none, and one set of them", "DO 1", withAttributes, "07000000" + "03" + "0001" + "444f2031"],
+    ["the same before bytes", Uint8Array.of(0xfc), withAttributes, "04000000" + "03" + "0001" + "fc"],
+    ["nothing, where they were not agreed on", "DO 1", { flags: 0, extended: 0 }, "05000000" + "03" + "444f2031"]
+  ])("attributes of a query: %s", (_name, text, agreed, expected) => {
+    expect(Command.query(text, agreed).toString("hex")).toBe(expected)
   })
 
   it("a text that fills a frame goes on in an empty one", () => {

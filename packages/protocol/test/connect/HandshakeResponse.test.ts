@@ -42,6 +42,8 @@ describe("Protocol::HandshakeResponse41", () => {
     ],
     ["no hash", 0, { authResponse: new Uint8Array(0) }, `${nul("ü")}00`],
     ["a database", Flag.CONNECT_WITH_DB, { database: "shop" }, `${nul("ü")}03010203${nul("shop")}`],
+    ["the usual level of zstd", Flag.ZSTD_COMPRESSION, {}, `${nul("ü")}0301020303`],
+    ["another level of zstd", Flag.ZSTD_COMPRESSION, { zstdLevel: 22 }, `${nul("ü")}0301020316`],
     ["no database where one was agreed on", Flag.CONNECT_WITH_DB, {}, `${nul("ü")}0301020300`],
     ["a database that was not agreed on stays out", 0, { database: "shop" }, `${nul("ü")}03010203`],
     ["a plugin", Flag.PLUGIN_AUTH, {}, `${nul("ü")}03010203${nul("mysql_native_password")}`],

@@ -194,6 +194,16 @@ describe.each(algorithms)("%s", (algorithm) => {
     expect(more.found.map(({ sequence }) => sequence)).toEqual([7])
   })
 
+  it("the numbers of a long file come round to 0, which is no command there", () => {
+    const numbersOf = (...packets: ReadonlyArray<Buffer>): ReadonlyArray<number> => {
+      const compressor = CompressedPacket.makeCompressor({ algorithm })
+      compressor.next = 3
+      return parse([compressor.compress(Buffer.concat(packets))], algorithm).found.map(({ sequence }) => sequence)
+    }
+    expect(numbersOf(frame(255, Buffer.from("part")), frame(0, Buffer.from("the next")))).toEqual([3])
+    expect(numbersOf(frame(255, Buffer.alloc(0)), frame(0, Buffer.from("a command")))).toEqual([3, 0])
+  })
+
   it("channels: any bytes in any pieces come back", async () => {
     await fc.assert(
       fc.asyncProperty(

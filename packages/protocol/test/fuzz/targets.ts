@@ -70,7 +70,13 @@ const knownStatements: ReadonlyArray<CommandPacket.Statement | undefined> = [
   undefined,
   ...[1, 2, 3, 9].flatMap((parameterCount): ReadonlyArray<CommandPacket.Statement> => {
     const types = Array.from({ length: parameterCount }, (_, index) => statementTypes[index % statementTypes.length]!)
-    return [{ parameterCount }, { parameterCount, types }, { parameterCount, types, longData: new Set([0]) }]
+    return [
+      { parameterCount },
+      { parameterCount, types },
+      { parameterCount, types, longData: new Set([0]) },
+      // Those of attributes that came with the last execution too.
+      { parameterCount: parameterCount - 1, types, longData: new Set([parameterCount - 1]) }
+    ]
   })
 ]
 

@@ -1,6 +1,7 @@
 import * as Result from "effect/Result"
 import { describe, expect, it } from "vitest"
 import * as DelimitedText from "../../src/value/DelimitedText.ts"
+import * as MysqlTypes from "../../src/value/MysqlTypes.ts"
 
 const plain = { noBackslashEscapes: false, ansiQuotes: false }
 const { defaultFormat } = DelimitedText
@@ -61,9 +62,29 @@ describe("rows as text", () => {
     ],
     [{ linesStartingBy: "> ", linesTerminatedBy: "\r\n" }, ["a\r\nb"], "> a\\\r\nb\r\n"],
     [{}, ["ü"], "Ã¼\n"],
+    [
+      {},
+      [false, -0, MysqlTypes.float(1.5), MysqlTypes.decimal("1.10"), MysqlTypes.time("-24:00:01.5")],
+      "0\t-0\t1.5\t1.10\t-24:00:01.500000\n"
+    ],
+    [
+      {},
+      [MysqlTypes.date("2026-11-26"), MysqlTypes.datetime("2026-11-26 16:32:30.25")],
+      "2026-11-26\t2026-11-26 16:32:30.250000\n"
+    ],
+    [{ enclosedBy: "", escapedBy: "" }, ["a", 1], "a\t1\n"],
     [{}, [Uint8Array.of(0, 9, 200), "ü"], "\\0\\\tÈ\tÃ¼\n"]
   ])("%j: case %#", (format, row, text) => {
     expect(write(format, row)).toEqual(Result.succeed(text))
+  })
+
+  it.each<[name: string, value: unknown]>([
+    ["NULL", null],
+    ["the end of a field", "a\tb"],
+    ["the end of a line", "a\nb"]
+  ])("what has no form without quote and escape is refused: %s", (_name, value) => {
+    const written = write({ enclosedBy: "", escapedBy: "" }, ["a", value])
+    expect(written).toMatchObject({ failure: { _tag: "ParameterError", parameter: 1, row: 0 } })
   })
 
   it("an error names the row, counted over all calls", () => {
