@@ -85,7 +85,7 @@ export interface MysqlEngine {
   readonly twoPhase: (xid?: Xid) => Effect.Effect<TwoPhaseTransaction, SqlError, Scope.Scope>
   /**
    * The branches that are prepared on the server, whoever prepared them, for whichever database. Needs
-   * `XA_RECOVER_ADMIN` on MySQL.
+   * `XA_RECOVER_ADMIN` on MySQL, and fails with an `AuthorizationError` that says so where it is missing.
    */
   readonly recoverPrepared: Effect.Effect<ReadonlyArray<Xid>, SqlError>
   /**

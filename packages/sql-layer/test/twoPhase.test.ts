@@ -1,12 +1,16 @@
 /** Branches of distributed transactions: every state of XA, and that none is left behind that nobody asked for. */
 import { expect } from "@effect/vitest"
+import { MysqlServer } from "@effect-mysql/test-utils"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as Reactivity from "effect/reactivity/Reactivity"
 import * as Scope from "effect/Scope"
 import type { SqlError } from "effect/sql/SqlError"
+import * as MysqlClient from "../src/MysqlClient.ts"
 import * as MysqlEngine from "../src/MysqlEngine.ts"
 import { isUnknownXid, sameXid, type Xid, xid } from "../src/TwoPhaseTransaction.ts"
 import { engineWithAccounts } from "./engineSupport.ts"
@@ -117,6 +121,21 @@ onEachServer((it, product) => {
       expect(yield* isPrepared(engine, own)).toBe(false)
       const again = failures(yield* Effect.exit(another.commitPrepared(own)))
       expect(again.map(isUnknownXid)).toEqual([true])
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("a user who may not list branches is told what is missing, where the server asks for anything", () =>
+    Effect.gen(function* () {
+      const sql = yield* MysqlClient.MysqlClient
+      yield* Effect.acquireRelease(sql.unsafe("CREATE USER branchless IDENTIFIED BY 'secret'"), () =>
+        Effect.orDie(sql.unsafe("DROP USER branchless"))
+      )
+      const { host, port } = yield* MysqlServer.MysqlServer
+      const client = MysqlClient.makeClient({ host, port, username: "branchless", password: Redacted.make("secret") })
+      const engine = MysqlEngine.fromClient(yield* Effect.provide(client, Reactivity.layer))
+      const exit = yield* Effect.exit(engine.recoverPrepared)
+      expect(reasons(exit)).toEqual(product === "mysql" ? ["AuthorizationError"] : [])
+      if (product === "mysql") expect(told(exit)).toContain("XA_RECOVER_ADMIN")
     }).pipe(Effect.scoped)
   )
 

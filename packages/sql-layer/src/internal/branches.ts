@@ -8,8 +8,28 @@ import * as errors from "./errors.ts"
 import type { Lease } from "./Lease.ts"
 import * as xa from "./xa.ts"
 
+const specificAccessDenied = 1227
+
+/** MySQL says that the branch is in trouble (1401) to whoever may not list any, and the reason only in a warning. */
+const forbiddenOr = (lease: Lease, error: SqlError): Effect.Effect<never, SqlError> =>
+  Effect.flatMap(
+    Effect.orElseSucceed(lease.executeValues("SHOW WARNINGS", []), () => []),
+    (warnings) => {
+      const why = warnings.find(([, code]) => Number(code) === specificAccessDenied)
+      return Effect.fail(why === undefined ? error : errors.make("authorization", "xa", String(why[2]), error))
+    }
+  )
+
+/** Fails with `AuthorizationError` where the user lacks `XA_RECOVER_ADMIN`. */
 export const list = (lease: Lease): Effect.Effect<ReadonlyArray<Xid>, SqlError> =>
-  Effect.map(lease.executeValues(xa.recover[lease.info.product], []), (rows) => rows.map(xa.decode))
+  Effect.map(
+    Effect.catchIf(
+      lease.executeValues(xa.recover[lease.info.product], []),
+      (error) => xa.serverErrno(error) === xa.resourceManagerError,
+      (error) => forbiddenOr(lease, error)
+    ),
+    (rows) => rows.map(xa.decode)
+  )
 
 /** How long a session that still has the branch may take to end, and how often it is looked. */
 const heldBound = Duration.seconds(5)

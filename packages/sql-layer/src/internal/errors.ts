@@ -222,7 +222,7 @@ export const fromMysql = (error: MysqlError.MysqlError, place: Place): SqlError.
 
 /** An error of this package itself. */
 export const make = (
-  kind: "connection" | "syntax" | "unknown",
+  kind: "authorization" | "connection" | "syntax" | "unknown",
   operation: string,
   message: string,
   cause: unknown = new Error(message)

@@ -49,6 +49,8 @@ export const faultOf = ({ bqual, formatId, gtrid }: Xid): SqlError | undefined =
   return faults.length === 0 ? undefined : errors.make("unknown", "xa", `Xid: ${faults.join("; ")}`)
 }
 
+export const resourceManagerError = 1401
+
 /** How the products list prepared branches with their bytes intact. */
 export const recover = { mysql: "XA RECOVER CONVERT XID", mariadb: "XA RECOVER" }
 
