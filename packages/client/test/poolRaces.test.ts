@@ -7,9 +7,12 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Redacted from "effect/Redacted"
+import * as Scheduler from "effect/Scheduler"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import * as MysqlError from "../src/MysqlError.ts"
+import type { MysqlPool } from "../src/MysqlPool.ts"
+import * as chaos from "./poolSupport/chaos.ts"
 import * as pools from "./poolSupport/pools.ts"
 import { now, outcomeOf, reasonOf } from "./poolSupport/pools.ts"
 import * as Scripted from "./poolSupport/scripted.ts"
@@ -101,6 +104,32 @@ describe("interruption", () => {
       const { rows } = yield* pool.use((connection) => connection.query("SELECT MINE"))
       expect(rows).toEqual([{ x: "MINE" }])
       expect(server.lines[0]!.commands).toEqual(["SELECT HOLD first", "SELECT HOLD second", "SELECT MINE"])
+    })
+  )
+
+  const ways: ReadonlyArray<readonly [string, (pool: MysqlPool) => Effect.Effect<unknown, MysqlError.MysqlError>]> = [
+    ["use", (pool) => pool.use(() => Effect.void)],
+    ["get", (pool) => Effect.scoped(pool.get)]
+  ]
+  it.effect.each(ways)("of whoever borrows by `%s`, at whatever step, leaves nothing lent", ([, borrow]) =>
+    Effect.gen(function* () {
+      const pool = yield* pools.over(Scripted.make(), { maxConnections: 1 })
+      let parkings = 0
+      for (let step = 1; step <= 40; step++) {
+        const parked = chaos.parking(step)
+        const fiber = yield* Effect.forkChild(
+          Effect.provideService(borrow(pool), Scheduler.Scheduler, parked.scheduler),
+          now
+        )
+        if (fiber.pollUnsafe() === undefined) parkings++
+        fiber.interruptUnsafe()
+        parked.resume()
+        yield* pools.awaiting(() => fiber.pollUnsafe() !== undefined)
+        yield* pools.until(pool, atRest(1, 1))
+      }
+      expect(parkings).toBeGreaterThan(3)
+      // There is no step beyond those.
+      expect(parkings).toBeLessThan(40)
     })
   )
 

@@ -265,6 +265,7 @@ for (const server of SharedServers.all) {
       const silent: ReadonlyArray<readonly [string, ReadonlyArray<string>]> = [
         ["takes a lock", ["SELECT GET_LOCK(DATABASE(), 0)"]],
         ["assigns a user variable", ["SELECT @left := 5"]],
+        ["does either for its effect alone", ["DO GET_LOCK(DATABASE(), 0)", "DO @left := 5"]],
         ["opens a handler", ["HANDLER kept OPEN", "HANDLER kept CLOSE"]],
         ["locks tables for a backup", ["FLUSH TABLES kept WITH READ LOCK"]]
       ]
