@@ -21,6 +21,7 @@ import { all, Execution, first } from "./Execution.ts"
 import * as failures from "./failures.ts"
 import * as login from "./login.ts"
 import { byName, type Positional } from "./named.ts"
+import * as queryOptions from "./queryOptions.ts"
 import * as Reading from "./Reading.ts"
 import { collectFirst, collectSeveral, type Finish, type Manner } from "./Request.ts"
 import * as results from "./results.ts"
@@ -263,6 +264,8 @@ export class Connection implements Public.ReservedConnection {
 
   begin(options?: Public.TransactionOptions): Effect.Effect<void, MysqlError.MysqlError> {
     if (options === undefined) return this.command("START TRANSACTION")
+    const fault = queryOptions.transactionFaultOf(options)
+    if (fault !== undefined) return Effect.fail(fault)
     const characteristics = [
       ...(options.consistentSnapshot === true ? ["WITH CONSISTENT SNAPSHOT"] : []),
       ...(options.accessMode === undefined ? [] : [options.accessMode.toUpperCase()])

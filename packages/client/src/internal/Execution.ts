@@ -21,6 +21,7 @@ import { type Entry, failureOf, make as makeEntry, type Owner } from "./Entry.ts
 import * as failures from "./failures.ts"
 import { lastPreparedId, prepareNothing } from "./lastPrepared.ts"
 import { inCharset, Preparing, payloadBytes } from "./Preparing.ts"
+import * as queryOptions from "./queryOptions.ts"
 import { collectFirst, type Finish, type Manner, maxCollectedSets, Request, type Rows, uploading } from "./Request.ts"
 import * as replies from "./replies.ts"
 import * as results from "./results.ts"
@@ -57,6 +58,8 @@ export class Execution {
     options: QueryOptions<unknown> | undefined,
     effect: Effect.Effect<A, MysqlError.MysqlError>
   ): Effect.Effect<A, MysqlError.MysqlError> {
+    const fault = queryOptions.faultOf(options)
+    if (fault !== undefined) return Effect.fail(fault)
     const duration = options?.timeout ?? this.core.config.statementTimeout
     return duration === undefined
       ? effect
@@ -97,6 +100,8 @@ export class Execution {
     manner: Manner,
     finish: Finish<A>
   ): Effect.Effect<A, MysqlError.MysqlError> {
+    const fault = queryOptions.faultOf(options)
+    if (fault !== undefined) return Effect.fail(fault)
     const attributes = options?.attributes
     if (attributes !== undefined && !this.saysAttributes) return noAttributes
     const request = new Request(statement, params, this.rows(options), manner, finish, attributes)
@@ -255,6 +260,8 @@ export class Execution {
     manner: Manner,
     finish: Finish<A>
   ): Effect.Effect<A, MysqlError.MysqlError> {
+    const fault = queryOptions.faultOf(options)
+    if (fault !== undefined) return Effect.fail(fault)
     const attributes = options?.attributes
     if (attributes !== undefined && !this.saysAttributes) return noAttributes
     return this.prepared(new Request(statement, params, this.rows(options), manner, finish, attributes))

@@ -16,6 +16,7 @@ import * as MysqlError from "../MysqlError.ts"
 import type { Core } from "./Core.ts"
 import { type Entry, failureOf, make as makeEntry } from "./Entry.ts"
 import type { Execution } from "./Execution.ts"
+import * as queryOptions from "./queryOptions.ts"
 import { openCursor, type Rows } from "./Request.ts"
 import { fieldsOf } from "./results.ts"
 import { Statement } from "./statements.ts"
@@ -36,7 +37,7 @@ export const open = <A>(
 ): Effect.Effect<Cursor<A>, MysqlError.MysqlError, Scope.Scope> =>
   Effect.suspend(() => {
     const fetchSize = options?.fetchSize ?? defaultFetchSize
-    const fault = faultOf(fetchSize)
+    const fault = queryOptions.faultOf(options) ?? faultOf(fetchSize)
     if (fault !== undefined) return Effect.fail(fault)
     const statement = new Statement(text.sql, text.database, true)
     const rows = execution.rows(options)

@@ -6,8 +6,11 @@ import * as Auth from "@effect-mysql/protocol/connect/Auth"
 import type { DecodingOptions } from "@effect-mysql/protocol/row/Decoding"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
 import type { MysqlConfig, TlsOptions } from "../MysqlConfig.ts"
+import type { CursorOptions, TransactionOptions } from "../MysqlConnection.ts"
 
 export type Faults = Array<string>
 
@@ -163,9 +166,54 @@ export const checkShape = (config: MysqlConfig, faults: Faults): void => {
   for (const sql of listOf(config.initSql)) {
     if (typeof sql !== "string" || sql.trim() === "") faults.push("initSql is not SQL")
   }
-  checkChoices("decoding.", config.decoding ?? {}, decodingChoices, faults)
-  checkKnown("decoding.", config.decoding ?? {}, new Set(Object.keys(decodingChoices)), faults)
+  checkDecoding(config.decoding, faults)
   checkKnown("", config, known, faults)
+}
+
+const knownDecoding: ReadonlySet<string> = new Set(Object.keys(decodingChoices))
+
+const checkDecoding = (decoding: DecodingOptions | undefined, faults: Faults): void => {
+  if (decoding === undefined) return
+  checkChoices("decoding.", decoding, decodingChoices, faults)
+  checkKnown("decoding.", decoding, knownDecoding, faults)
+}
+
+const transactionChoices: Required<Choices<TransactionOptions>> = {
+  isolation: ["read uncommitted", "read committed", "repeatable read", "serializable"],
+  accessMode: ["read only", "read write"],
+  consistentSnapshot: [true, false]
+}
+
+const knownOfTransaction: ReadonlySet<string> = new Set(Object.keys(transactionChoices))
+
+/** How a transaction begins: its words become SQL. */
+export const checkTransaction = (options: TransactionOptions, faults: Faults): void => {
+  checkChoices("", options, transactionChoices, faults)
+  checkKnown("", options, knownOfTransaction, faults)
+}
+
+const knownOfStatement: ReadonlySet<string> = new Set<keyof CursorOptions>([
+  "rows",
+  "decoding",
+  "prepare",
+  "attributes",
+  "timeout",
+  "fetchSize"
+])
+
+/** The options of one statement. */
+export const checkStatement = (options: CursorOptions<any>, faults: Faults): void => {
+  const { attributes, decoding, prepare, rows, timeout } = options
+  const readsRows = rows === undefined || rows === "object" || rows === "array" || typeof rows === "function"
+  if (!readsRows && !Schema.isSchema(rows))
+    faults.push(`rows ${shown(rows)} is none of object, array, function, Schema`)
+  if (prepare !== undefined && typeof prepare !== "boolean") faults.push("prepare is neither true nor false")
+  if (timeout !== undefined && Option.isNone(Duration.fromInput(timeout))) faults.push("timeout is not a duration")
+  for (const [name, value] of Object.entries(attributes ?? {})) {
+    if (typeof value !== "string") faults.push(`attributes.${name} is not a string`)
+  }
+  checkDecoding(decoding, faults)
+  checkKnown("", options, knownOfStatement, faults)
 }
 
 export const listOf = (value: string | ReadonlyArray<string> | undefined): ReadonlyArray<string> =>
