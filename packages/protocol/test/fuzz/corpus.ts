@@ -69,6 +69,9 @@ export const sessions: ReadonlyArray<Session> = Fixture.servers.flatMap((server)
     })
 )
 
+/** So often those with attributes are among the commands: no other session has any. */
+const attributesWeight = 8
+
 const payloadsOf = (hex: string, capabilities: Capabilities): ReadonlyArray<Packet> =>
   Fixture.payloads(Fixture.bytes(hex)).map((payload) => ({ bytes: Buffer.from(payload), capabilities }))
 
@@ -88,7 +91,8 @@ export const commands: ReadonlyArray<Packet> = [
       .filter((name) => Fixture.hasSession(server, name))
       .flatMap((name) => {
         const { capabilities, exchanges } = Fixture.session(server, name)
-        return exchanges.flatMap(({ request }) => payloadsOf(request, capabilities))
+        const requests = exchanges.flatMap(({ request }) => payloadsOf(request, capabilities))
+        return Array.from({ length: name === "attributes" ? attributesWeight : 1 }, () => requests).flat()
       })
   ),
   ...changesOfUser.map((change) => packetsOf(change, "client")[0]!)

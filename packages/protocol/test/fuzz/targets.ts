@@ -1,6 +1,6 @@
 /**
- * Everything that reads bytes of the other side, as functions from bytes to an outcome: a value, or an error of this package.
- * Whatever else is thrown comes through, and is a finding.
+ * Everything that reads bytes of the other side, as functions from bytes to an outcome: a value, or an error of this
+ * package. Whatever else is thrown comes through, and is a finding.
  */
 import * as Result from "effect/Result"
 import { decode, type Reader } from "../../src/Bytes.ts"
