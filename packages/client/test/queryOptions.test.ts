@@ -2,6 +2,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
+import * as fc from "fast-check"
+import * as queryOptions from "../src/internal/queryOptions.ts"
 import type { MysqlError } from "../src/MysqlError.ts"
 import { reasonOf } from "./support/script.ts"
 import * as Simulation from "./support/simulation.ts"
@@ -15,6 +17,8 @@ const wrong: ReadonlyArray<readonly [options: object, faults: ReadonlyArray<stri
   [{ decoding: { bigInt: "string" } }, ["unknown option decoding.bigInt"]],
   [{ attributes: { trace: 7 } }, ["attributes.trace is not a string"]]
 ]
+
+const holds = <Ts>(property: fc.IProperty<Ts>): void => fc.assert(property, { numRuns: 2000 })
 
 describe("the options of a statement", () => {
   it.effect.each(wrong)("%j are refused", ([options, faults]) =>
@@ -39,6 +43,19 @@ describe("the options of a statement", () => {
       expect(server.writes()).toBe(before + 1)
     })
   )
+
+  it("are never a defect, whatever they are", () => {
+    const names = ["rows", "decoding", "prepare", "attributes", "timeout", "fetchSize", "isolation"]
+    const junk = fc.record(Object.fromEntries(names.map((name) => [name, fc.anything({ withBigInt: true })])), {
+      requiredKeys: []
+    })
+    holds(
+      fc.property(fc.oneof(junk, fc.anything()), (options) => {
+        queryOptions.faultOf(options as object)
+        queryOptions.transactionFaultOf(options as object)
+      })
+    )
+  })
 
   it.effect("may be the same object again and again", () =>
     Effect.gen(function* () {

@@ -174,9 +174,12 @@ const knownDecoding: ReadonlySet<string> = new Set(Object.keys(decodingChoices))
 
 const checkDecoding = (decoding: DecodingOptions | undefined, faults: Faults): void => {
   if (decoding === undefined) return
+  if (!isObject(decoding)) return void faults.push("decoding is not an object")
   checkChoices("decoding.", decoding, decodingChoices, faults)
   checkKnown("decoding.", decoding, knownDecoding, faults)
 }
+
+const isObject = (value: unknown): value is object => typeof value === "object" && value !== null
 
 const transactionChoices: Required<Choices<TransactionOptions>> = {
   isolation: ["read uncommitted", "read committed", "repeatable read", "serializable"],
@@ -188,6 +191,7 @@ const knownOfTransaction: ReadonlySet<string> = new Set(Object.keys(transactionC
 
 /** How a transaction begins: its words become SQL. */
 export const checkTransaction = (options: TransactionOptions, faults: Faults): void => {
+  if (!isObject(options)) return void faults.push("the options are not an object")
   checkChoices("", options, transactionChoices, faults)
   checkKnown("", options, knownOfTransaction, faults)
 }
@@ -203,14 +207,18 @@ const knownOfStatement: ReadonlySet<string> = new Set<keyof CursorOptions>([
 
 /** The options of one statement. */
 export const checkStatement = (options: CursorOptions<any>, faults: Faults): void => {
+  if (!isObject(options)) return void faults.push("the options are not an object")
   const { attributes, decoding, prepare, rows, timeout } = options
   const readsRows = rows === undefined || rows === "object" || rows === "array" || typeof rows === "function"
   if (!readsRows && !Schema.isSchema(rows))
     faults.push(`rows ${shown(rows)} is none of object, array, function, Schema`)
   if (prepare !== undefined && typeof prepare !== "boolean") faults.push("prepare is neither true nor false")
   if (timeout !== undefined && Option.isNone(Duration.fromInput(timeout))) faults.push("timeout is not a duration")
-  for (const [name, value] of Object.entries(attributes ?? {})) {
-    if (typeof value !== "string") faults.push(`attributes.${name} is not a string`)
+  if (attributes !== undefined && !isObject(attributes)) faults.push("attributes is not an object")
+  else {
+    for (const [name, value] of Object.entries(attributes ?? {})) {
+      if (typeof value !== "string") faults.push(`attributes.${name} is not a string`)
+    }
   }
   checkDecoding(decoding, faults)
   checkKnown("", options, knownOfStatement, faults)
