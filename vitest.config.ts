@@ -17,7 +17,8 @@ const config: ViteUserConfig = defineConfig({
       (folder) => `${folder}/*.${suffix}.ts`
     ),
     exclude: ["**/node_modules/**", "**/dist/**"],
-    pool: "forks",
+    // Bun forks none.
+    pool: process.versions.bun === undefined ? "forks" : "threads",
     maxWorkers: Math.min(4, availableParallelism()),
     testTimeout: (long ? 1800 : 30) * seconds,
     hookTimeout: (long ? 600 : 120) * seconds,

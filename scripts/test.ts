@@ -11,7 +11,7 @@ import * as Flavour from "../packages/test-utils/src/Flavour.ts"
 import * as SharedServers from "../packages/test-utils/src/SharedServers.ts"
 import * as Main from "./lib/main.ts"
 import * as Nodes from "./lib/nodes.ts"
-import type * as NpmBinary from "./lib/npmBinary.ts"
+import * as NpmBinary from "./lib/npmBinary.ts"
 import * as Options from "./lib/options.ts"
 import * as Runtimes from "./lib/runtimes.ts"
 import * as Servers from "./lib/servers.ts"
@@ -32,11 +32,15 @@ interface OtherRun {
 const runElsewhere = (options: Options.Options, env: NodeJS.ProcessEnv): Effect.Effect<ReadonlyArray<OtherRun>> => {
   const onNodes = (options.allNodes ? Nodes.versions : []).map((version) => ({
     title: `Node ${version}`,
-    run: Effect.flatMap(Nodes.get(version, options.noInstall), (node) => Vitest.run({ node, args: purePackages, env }))
+    run: Effect.flatMap(Nodes.get(version, options.noInstall), (node) =>
+      Vitest.run({ runtime: node, args: purePackages, env })
+    )
   }))
   const onRuntimes = (options.runtimes ? Runtimes.all : []).map((runtime) => ({
     title: runtime.title,
-    run: Runtimes.run(runtime, options.noInstall, env)
+    run: Effect.flatMap(NpmBinary.get(runtime, options.noInstall), (binary) =>
+      Vitest.run({ runtime: binary, runtimeArgs: runtime.args, args: Runtimes.packages, env })
+    )
   }))
   return Effect.forEach([...onNodes, ...onRuntimes], ({ run, title }) =>
     Effect.map(Effect.result(run), (outcome): OtherRun => ({ title, outcome }))
@@ -65,7 +69,7 @@ const runTests = (flavours: ReadonlyArray<Flavour.Flavour>, options: Options.Opt
         ...(options.noInstall ? { EFFECT_MYSQL_NO_INSTALL: "1" } : {}),
         ...(seed === undefined ? {} : { TEST_SEED: String(seed) })
       }
-      const own = yield* Vitest.run({ node: process.execPath, args: options.vitest, env })
+      const own = yield* Vitest.run({ runtime: process.execPath, args: options.vitest, env })
       const others = yield* runElsewhere(options, env)
       return { servers, own, others }
     })

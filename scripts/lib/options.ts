@@ -18,7 +18,7 @@ export const usage = `npm test -- [options] [file filters] [options of vitest]
   --servers a,b   only these: mysql-9.7, mariadb-11.8, mariadb-10.11; none: no server at all
   --no-install    install nothing: neither packages of the workspace nor servers
   --all-nodes     the tests of the pure packages also on the oldest Node supported and on the LTS before ours
-  --runtimes      the client also on Bun and Deno, as far as it depends on them
+  --runtimes      the tests of the client also on Bun and Deno
   --seed N        TEST_SEED for the tests that draw their inputs`
 
 /** `--name value` and `--name=value` are the same; what is wrong comes back as one line. */

@@ -1,13 +1,8 @@
 /**
- * Runtimes beside Node on which the client is tried: Bun and Deno, by a program that tries what depends on the runtime
- * (`packages/client/test/fixtures/portable.ts`).
+ * Runtimes beside Node: the client's tests, those that run on Node, run on Bun and Deno too. What a runtime lacks is in
+ * `packages/client/test/support/runtimes.ts`, with the tests that are skipped for it.
  */
-import * as Effect from "effect/Effect"
-import { join } from "node:path"
-import * as Command from "./command.ts"
-import * as NpmBinary from "./npmBinary.ts"
-import * as Summary from "./summary.ts"
-import { root } from "./workspace.ts"
+import type * as NpmBinary from "./npmBinary.ts"
 
 export interface Runtime extends NpmBinary.Program {
   /** Before the program. */
@@ -40,24 +35,5 @@ export const all: ReadonlyArray<Runtime> = [
   }
 ]
 
-const program = join(root, "packages", "client", "test", "fixtures", "portable.ts")
-
-/** Of what the program prints last. */
-export const read = (output: string, exitCode: number): Summary.Summary => {
-  const match = /: (\d+) passed, (\d+) failed\s*$/.exec(output)
-  if (match === null)
-    return Summary.failure(`it ended with ${exitCode} and without a sum: ${output.slice(-500).trim()}`)
-  const failures = [...output.matchAll(/^.*: FAILED(?:\n(?!.*: ok$).*){0,10}/gm)].map(([failure]) => failure)
-  return { ...Summary.empty, passed: Number(match[1]), failed: Number(match[2]), troubles: failures }
-}
-
-export const run = (
-  runtime: Runtime,
-  noInstall: boolean,
-  env: NodeJS.ProcessEnv
-): Effect.Effect<Summary.Summary, NpmBinary.Failure> =>
-  Effect.flatMap(NpmBinary.get(runtime, noInstall), (binary) =>
-    Effect.map(Command.run(binary, [...runtime.args, program], { cwd: root, env }), ({ exitCode, output }) =>
-      read(output, exitCode)
-    )
-  )
+/** Packages whose tests run on them. */
+export const packages: ReadonlyArray<string> = ["packages/client/test/"]

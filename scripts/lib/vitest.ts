@@ -1,5 +1,5 @@
 /**
- * One run of vitest in a process of its own, on the Node of one's choice, with what it came to.
+ * One run of vitest in a process of its own, on the Node or other runtime of one's choice, with what it came to.
  */
 
 import * as Effect from "effect/Effect"
@@ -11,7 +11,9 @@ import * as Summary from "./summary.ts"
 import { root } from "./workspace.ts"
 
 export interface Run {
-  readonly node: string
+  readonly runtime: string
+  /** For the runtime, before the program. */
+  readonly runtimeArgs?: ReadonlyArray<string> | undefined
   readonly args: ReadonlyArray<string>
   readonly env: NodeJS.ProcessEnv
   /** Whether vitest's output goes to ours. Default: it does. */
@@ -38,11 +40,11 @@ export const run = (options: Run): Effect.Effect<Summary.Summary> =>
     (folder) => {
       const file = join(folder, "summary.json")
       const vitest = join(root, "node_modules", "vitest", "vitest.mjs")
-      const args = [vitest, "run", "--reporter=./scripts/reporter.ts", ...options.args]
+      const args = [...(options.runtimeArgs ?? []), vitest, "run", "--reporter=./scripts/reporter.ts", ...options.args]
       const plain = process.stdout.isTTY ? {} : { NO_COLOR: "1" }
       const env = { ...plain, ...options.env, [Summary.fileVariable]: file }
       return Effect.map(
-        Command.run(options.node, args, { cwd: root, env, show: options.show ?? true }),
+        Command.run(options.runtime, args, { cwd: root, env, show: options.show ?? true }),
         ({ exitCode }) => conclude(file, exitCode)
       )
     },

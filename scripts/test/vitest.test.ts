@@ -11,7 +11,7 @@ const runOn = (file: string, ...args: ReadonlyArray<string>): Effect.Effect<Summ
 
 const runWith = (env: NodeJS.ProcessEnv, file: string, args: ReadonlyArray<string>): Effect.Effect<Summary.Summary> =>
   Vitest.run({
-    node: process.execPath,
+    runtime: process.execPath,
     args: ["--config=scripts/test/fixtures/vitest.config.ts", `scripts/test/fixtures/${file}`, ...args],
     env: { ...process.env, ...env },
     show: false

@@ -10,6 +10,7 @@ import { randomBytes, X509Certificate } from "node:crypto"
 import type { MysqlConfig } from "../src/MysqlConfig.ts"
 import type { MysqlConnection } from "../src/MysqlConnection.ts"
 import { Transport, type TransportConnection } from "../src/Transport.ts"
+import { needs } from "./support/runtimes.ts"
 import { reasonOf } from "./support/script.ts"
 import { connect, scalar } from "./support/servers.ts"
 
@@ -159,8 +160,9 @@ for (const server of SharedServers.all) {
       ["parsec", "auth_parsec"]
     ] as const
 
-    it.live.each(proves ? proving : [])("are proved by the login of an account of %s", ([plugin, library]) =>
+    it.live.each(proves ? proving : [])("are proved by the login of an account of %s", ([plugin, library], context) =>
       Effect.gen(function* () {
+        needs(context, "serverCertificates")
         const root = yield* connect()
         if (library !== undefined) yield* Effect.ignore(root.query(`INSTALL SONAME '${library}'`))
         const ann = yield* account(root, mariaDbPlugin(plugin))
@@ -181,8 +183,9 @@ for (const server of SharedServers.all) {
     )
 
     if (proves)
-      it.live("of somebody between are found out, in any mode", () =>
+      it.live("of somebody between are found out, in any mode", (context) =>
         Effect.gen(function* () {
+          needs(context, "serverCertificates")
           const transport = yield* Transport
           const { certificates } = yield* MysqlServer.MysqlServer
           const other = Effect.succeed(new X509Certificate(certificates!.ca).raw)

@@ -6,6 +6,7 @@ import * as SharedServers from "@effect-mysql/test-utils/SharedServers"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { MysqlError } from "../src/MysqlError.ts"
+import { lineWithBackPressure } from "./support/runtimes.ts"
 import { reasonOf } from "./support/script.ts"
 import { awaitGone, connect, scalar } from "./support/servers.ts"
 
@@ -56,7 +57,7 @@ for (const server of SharedServers.all) {
     it.live("cut a stream that pauses for longer than was agreed, and the error says so", () =>
       Effect.gen(function* () {
         const observer = yield* connect()
-        const connection = yield* connect({ streamPauseLimit: "1 second" })
+        const connection = yield* connect({ ...lineWithBackPressure, streamPauseLimit: "1 second" })
         let paused = false
         const exit = yield* connection.stream(large.sql).pipe(
           Stream.chunks,

@@ -12,6 +12,7 @@ import { randomBytes, X509Certificate } from "node:crypto"
 import type { MysqlConfig, TlsOptions } from "../src/MysqlConfig.ts"
 import type { MysqlConnection } from "../src/MysqlConnection.ts"
 import { Transport, type TransportConnection } from "../src/Transport.ts"
+import { needs } from "./support/runtimes.ts"
 import { reasonOf } from "./support/script.ts"
 import { awaitGone, connect, scalar } from "./support/servers.ts"
 
@@ -270,8 +271,9 @@ for (const server of SharedServers.all) {
       }).pipe(Effect.provide(server.layer))
     )
 
-    it.live("are refused where the certificate of the client cannot be read", () =>
+    it.live("are refused where the certificate of the client cannot be read", (context) =>
       Effect.gen(function* () {
+        needs(context, "clientKeys")
         const tls = { mode: "required", cert: "no certificate", key: Redacted.make("no key") } as const
         expect(yield* tryToConnect({ tls })).toMatchObject({ _tag: "TlsError" })
       }).pipe(Effect.provide(server.layer))

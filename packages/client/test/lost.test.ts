@@ -13,6 +13,7 @@ import * as Stream from "effect/Stream"
 import type { MysqlConfig } from "../src/MysqlConfig.ts"
 import * as MysqlConnection from "../src/MysqlConnection.ts"
 import { Transport, type TransportConnection } from "../src/Transport.ts"
+import { lineWithBackPressure } from "./support/runtimes.ts"
 import { commandOf, inMemory, type Line, listen, logIn, reasonOf, type Script } from "./support/script.ts"
 import { awaitRunning, connect } from "./support/servers.ts"
 import * as wire from "./support/wire.ts"
@@ -254,7 +255,7 @@ for (const server of SharedServers.all) {
 
     it.live("in the middle of its rows says that the reply had begun", () =>
       Effect.gen(function* () {
-        const connection = yield* connect()
+        const connection = yield* connect(lineWithBackPressure)
         const observer = yield* connect()
         const seen = yield* Deferred.make<void>()
         const goOn = yield* Deferred.make<void>()

@@ -136,7 +136,7 @@ for (const server of SharedServers.all) {
         )
         const sleeping = listed(observer, "db = ? AND info LIKE '%SLEEP%'", [database])
         yield* eventually(Effect.map(sleeping, (rows) => rows.length === 3))
-        child.kill("SIGTERM")
+        process.kill(child.pid!, "SIGTERM")
         // By itself and not by the signal: all finalizers have run.
         expect(yield* Fiber.join(ended)).toEqual({ code: 130, signal: null })
         yield* eventually(Effect.map(connectedTo(observer, database), (count) => count === 0))

@@ -2,13 +2,16 @@
  * Several result sets on real servers: of several statements in one text, and of CALL.
  */
 import { describe, expect, it } from "@effect/vitest"
+import * as MysqlServer from "@effect-mysql/test-utils/MysqlServer"
 import * as SharedServers from "@effect-mysql/test-utils/SharedServers"
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { ResultSet } from "../src/MysqlConnection.ts"
+import { lineWithBackPressure } from "./support/runtimes.ts"
 import { reasonOf } from "./support/script.ts"
 import { collectSets, connect, connectToDatabase, scalar } from "./support/servers.ts"
+import { standstill } from "./support/standstill.ts"
 import { counting } from "./support/watching.ts"
 
 const rowsOf = (sets: ReadonlyArray<{ readonly rows: ReadonlyArray<unknown> }>) => sets.map(({ rows }) => rows)
@@ -150,18 +153,29 @@ for (const server of SharedServers.all) {
 
     it.live("are not read ahead: the server waits for whoever does not pull, in each set", () =>
       Effect.gen(function* () {
+        const { port } = yield* MysqlServer.MysqlServer
         const { connect: watched, counts } = counting(connect)
-        const connection = yield* watched()
-        const large = `${thousand} SELECT a.i, REPEAT('x', 1000) AS x FROM n a, n b LIMIT 40000`
-        const before = counts().pulled
-        yield* connection.results(`SELECT 1 AS a; ${large}; SELECT 2 AS b`).pipe(
-          Stream.flatMap((set) => set.rows),
-          Stream.take(2),
-          Stream.runDrain
+        const connection = yield* watched(lineWithBackPressure)
+        const observer = yield* connect()
+        const large = `${thousand} SELECT a.i, REPEAT('x', 1000) AS x FROM n a, n b LIMIT 20000`
+        let pauses = 0
+        yield* connection.results(`SELECT 1 AS a; ${large}; ${large}; SELECT 2 AS b`).pipe(
+          Stream.runForEach((set) => {
+            const before = counts().pulled
+            let paused = set.fields.length === 1
+            return Stream.runForEach(Stream.chunks(set.rows), () => {
+              if (paused) return Effect.void
+              paused = true
+              return Effect.map(standstill(observer, connection.info.connectionId, port), () => {
+                pauses++
+                expect(counts().pulled - before).toBeLessThan(4 * 1024 * 1024)
+              })
+            })
+          })
         )
-        expect(counts().pulled - before).toBeLessThan(20_000_000)
+        expect(pauses).toBe(2)
+        expect(counts().pulled).toBeGreaterThan(40_000_000)
         expect(yield* scalar(connection, "SELECT 9")).toBe(9)
-        expect((yield* connection.status).closed).toBe(false)
       }).pipe(Effect.provide(server.layer))
     )
 

@@ -9,10 +9,11 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
-import type { MysqlConnection } from "../src/MysqlConnection.ts"
 import * as kernel from "./support/kernel.ts"
+import { lineWithBackPressure } from "./support/runtimes.ts"
 import { reasonOf } from "./support/script.ts"
-import { connect, connectToDatabase, listed, scalar } from "./support/servers.ts"
+import { connect, connectToDatabase, scalar } from "./support/servers.ts"
+import { standstill } from "./support/standstill.ts"
 import { counting } from "./support/watching.ts"
 
 const fork = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.forkChild(effect, { startImmediately: true })
@@ -21,30 +22,6 @@ const numbers = "WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM 
 
 /** Forty megabytes: more than all buffers on the way hold. */
 const large = { sql: `${numbers} SELECT a.i, REPEAT('x', 1000) AS x FROM n a, n b LIMIT 40000`, rows: 40_000 }
-
-/** What the server does for a connection, in its own words. */
-const stateOf = (observer: MysqlConnection, connectionId: number) =>
-  Effect.map(listed(observer, "id = ?", [connectionId]), (rows) => rows[0]?.state)
-
-/** MySQL's and MariaDB's words for a server that waits until its client reads. */
-const blocked = /^(Sending to client|Writing to net)$/
-
-/**
- * Waits until the server has been blocked, and the number of unread bytes been the same, twenty times in a row: until
- * all buffers on the way are full. Gives the number of unread bytes.
- */
-const standstill = (observer: MysqlConnection, connectionId: number, port: number) =>
-  Effect.suspend(() => {
-    let unread = -1
-    let same = 0
-    const look = Effect.map(stateOf(observer, connectionId), (state) => {
-      const now = kernel.tells ? kernel.unread(port) : 0
-      same = blocked.test(String(state)) && now === unread ? same + 1 : 0
-      unread = now
-      return same
-    })
-    return Effect.map(Effect.repeat(look, { until: (count) => count === 20 }), () => unread)
-  })
 
 for (const server of SharedServers.all) {
   describe.skipIf(!server.available)(`streams from ${server.name}`, () => {
@@ -133,7 +110,7 @@ for (const server of SharedServers.all) {
       Effect.gen(function* () {
         const { port } = yield* MysqlServer.MysqlServer
         const watched = counting(connect)
-        const connection = yield* watched.connect()
+        const connection = yield* watched.connect(lineWithBackPressure)
         const observer = yield* connect()
         const { connectionId } = connection.info
         const paused = yield* Deferred.make<void>()
