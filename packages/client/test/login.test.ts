@@ -11,6 +11,7 @@ import * as Redacted from "effect/Redacted"
 import * as TestClock from "effect/testing/TestClock"
 import type { MysqlConfig } from "../src/MysqlConfig.ts"
 import * as MysqlConnection from "../src/MysqlConnection.ts"
+import type { Reason } from "../src/MysqlError.ts"
 import { Transport } from "../src/Transport.ts"
 import { inMemory, type Line, listen, logIn, reasonOf, type Script } from "./support/script.ts"
 import * as wire from "./support/wire.ts"
@@ -306,43 +307,50 @@ describe("the deadline", () => {
       expect(yield* Fiber.join(connecting)).toMatchObject({ _tag: "ConnectError" })
     })
   )
-
-  it.live("closes the socket", () =>
-    Effect.gen(function* () {
-      const closed = yield* Deferred.make<void>()
-      const address = yield* listen((line) => Effect.andThen(line.closed, Deferred.succeed(closed, undefined)))
-      expect(yield* attempt({ ...address, connectTimeout: "50 millis" })).toMatchObject({ _tag: "ConnectError" })
-      yield* Deferred.await(closed)
-    })
-  )
 })
 
-describe("interruption of a login", () => {
+describe("a login that is given up", () => {
   const stages: ReadonlyArray<readonly [string, Script]> = [
     ["before the greeting", () => Effect.void],
     ["before the answer", (line) => Effect.andThen(greets(line), line.receive)],
     ["within the TLS handshake", (line) => Effect.andThen(greets(line, withTls), line.receive)],
-    ["before the session is set up", answers(wire.ok())]
+    ["before the session is set up", (line) => Effect.andThen(answers(wire.ok())(line), line.receive)]
   ]
 
-  it.live.each(stages)("$0 closes the socket", ([, script]) =>
-    Effect.gen(function* () {
-      const reached = yield* Deferred.make<void>()
-      const closed = yield* Deferred.make<void>()
-      const address = yield* listen((line) =>
-        Effect.gen(function* () {
-          yield* script(line)
-          yield* Deferred.succeed(reached, undefined)
-          yield* line.closed
-          yield* Deferred.succeed(closed, undefined)
-        })
-      )
-      const connecting = yield* fork(attempt(address))
-      yield* Deferred.await(reached)
-      yield* Fiber.interrupt(connecting)
-      yield* Deferred.await(closed)
-    })
-  )
+  const ways: ReadonlyArray<readonly [string, (connecting: Fiber.Fiber<Reason | undefined>) => Effect.Effect<void>]> = [
+    ["by interruption", Fiber.interrupt],
+    [
+      "by its deadline",
+      (connecting) =>
+        Effect.andThen(
+          TestClock.adjust("10 seconds"),
+          Effect.map(Fiber.join(connecting), (reason) => {
+            expect(reason).toMatchObject({ _tag: "ConnectError", problem: "not connected within 10s" })
+          })
+        )
+    ]
+  ]
+
+  describe.each(ways)("%s", (_, giveUp) => {
+    it.effect.each(stages)("%s closes the socket", ([, script]) =>
+      Effect.gen(function* () {
+        const reached = yield* Deferred.make<void>()
+        const closed = yield* Deferred.make<void>()
+        const address = yield* listen((line) =>
+          Effect.gen(function* () {
+            yield* script(line)
+            yield* Deferred.succeed(reached, undefined)
+            yield* line.closed
+            yield* Deferred.succeed(closed, undefined)
+          })
+        )
+        const connecting = yield* fork(attempt(address))
+        yield* Deferred.await(reached)
+        yield* giveUp(connecting)
+        yield* Deferred.await(closed)
+      })
+    )
+  })
 })
 
 describe("TLS", () => {
