@@ -14,12 +14,13 @@ import * as Redacted from "effect/Redacted"
 import * as Net from "node:net"
 import * as Os from "node:os"
 import * as Tls from "node:tls"
+import * as directLine from "./internal/directLine.ts"
 import { Receiver } from "./internal/Receiver.ts"
 import { addressOf } from "./internal/target.ts"
 import { TlsSessions } from "./internal/tlsSessions.ts"
 import type { TlsOptions } from "./MysqlConfig.ts"
 import * as MysqlError from "./MysqlError.ts"
-import type { Target, Transport, TransportConnection } from "./Transport.ts"
+import type { DirectLine, Target, Transport, TransportConnection } from "./Transport.ts"
 
 const defaultKeepAlive = Duration.minutes(1)
 
@@ -197,19 +198,23 @@ class NodeConnection implements TransportConnection {
         : { host: line.socket.remoteAddress ?? target.host, port: line.socket.remotePort ?? target.port }
   }
 
-  get pull(): TransportConnection["pull"] {
-    return this.line.receiver.pull
-  }
-
-  readonly release = (): void => this.line.receiver.release()
-
-  readonly write = (bytes: Uint8Array): Effect.Effect<void, MysqlError.MysqlError> =>
-    Effect.suspend(() => {
+  readonly direct: DirectLine = {
+    take: (onArrival) => this.line.receiver.take(onArrival),
+    offer: (bytes, onRoom) => {
       const { socket } = this.line
       // A write on a line that died while idle would wait for ever.
-      if (!isAlive(socket)) return Effect.fail(lost("notSent", socket.errored ?? new Error(lineClosed)))
-      return socket.write(bytes) ? Effect.void : drained(socket)
-    })
+      if (!isAlive(socket)) return lost("notSent", socket.errored ?? new Error(lineClosed))
+      if (socket.write(bytes)) return true
+      whenDrained(socket, onRoom)
+      return false
+    }
+  }
+
+  readonly pull = directLine.pullOf(this.direct.take)
+
+  readonly write = directLine.writeOf(this.direct.offer)
+
+  readonly release = (): void => this.line.receiver.release()
 
   readonly startTls = (options: TlsOptions, wanted = false): Effect.Effect<void, MysqlError.MysqlError> =>
     Effect.gen({ self: this }, function* () {
@@ -247,24 +252,17 @@ class NodeConnection implements TransportConnection {
   })
 }
 
-const drained = (socket: Net.Socket): Effect.Effect<void, MysqlError.MysqlError> =>
-  Effect.callback<void, MysqlError.MysqlError>((resume) => {
-    const cleanup = (): void => {
-      socket.off("drain", onDrain)
-      socket.off("close", onClose)
-    }
-    const onDrain = (): void => {
-      cleanup()
-      resume(Effect.void)
-    }
-    const onClose = (): void => {
-      cleanup()
-      resume(Effect.fail(lost("sent", socket.errored ?? new Error(lineClosed))))
-    }
-    socket.on("drain", onDrain)
-    socket.on("close", onClose)
-    return Effect.sync(cleanup)
-  })
+const whenDrained = (socket: Net.Socket, done: (error?: MysqlError.MysqlError) => void): void => {
+  const end = (error?: MysqlError.MysqlError): void => {
+    socket.off("drain", onDrain)
+    socket.off("close", onClose)
+    done(error)
+  }
+  const onDrain = (): void => end()
+  const onClose = (): void => end(lost("sent", socket.errored ?? new Error(lineClosed)))
+  socket.on("drain", onDrain)
+  socket.on("close", onClose)
+}
 
 /**
  * Node's sockets. TCP without Nagle's delay and with keep-alive; unix sockets.

@@ -25,6 +25,35 @@ import { nodeTransport } from "./NodeTransport.ts"
 export type Target = TargetOf
 
 /**
+ * What arrived, in its order.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Chunks = readonly [Uint8Array, ...Array<Uint8Array>]
+
+/**
+ * The same line without Effects in between. A statement on a fast network costs so little that they would be a good part
+ * of it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface DirectLine {
+  /**
+   * Takes what there is, after what was taken earlier and nobody has released; or why nothing will come any more.
+   * `undefined`: nothing has arrived. `onArrival` is called once then, when that has changed, unless somebody else has
+   * asked since.
+   */
+  readonly take: (onArrival: () => void) => Chunks | MysqlError | undefined
+  /**
+   * Hands bytes over, as `write` does. `true`: there is room for more. `false`: there will be when `onRoom` is called, or
+   * never, with an error. An error: not a byte was taken.
+   */
+  readonly offer: (bytes: Uint8Array, onRoom: (error?: MysqlError) => void) => boolean | MysqlError
+}
+
+/**
  * One open line. It is closed with the scope that it was connected in.
  *
  * @since 0.1.0
@@ -35,7 +64,7 @@ export interface TransportConnection {
    * Waits for bytes and takes what there is, after what earlier pulls gave and nobody has released. Fails once the line is
    * gone and everything was released. An interrupted pull loses no byte.
    */
-  readonly pull: Effect.Effect<readonly [Uint8Array, ...Array<Uint8Array>], MysqlError>
+  readonly pull: Effect.Effect<Chunks, MysqlError>
   /**
    * What was pulled has been dealt with: it is not given again, and nobody looks at its memory any more, into which the
    * transport may read.
@@ -47,6 +76,8 @@ export interface TransportConnection {
    * phase `notSent`.
    */
   readonly write: (bytes: Uint8Array) => Effect.Effect<void, MysqlError>
+  /** Another way to do both, where the transport has it. Whoever puts something between has to leave it out. */
+  readonly direct?: DirectLine | undefined
   /**
    * Goes on in TLS. Fails with `TlsError`; the line is closed then. With `deferred` a certificate that cannot be verified
    * is no failure: `secure` says `encrypted` then, and whoever asked verifies it in another way or gives the line up.

@@ -40,7 +40,9 @@ const watched = Effect.map(Transport, (transport) => {
           if (line.tls === undefined) written.push(Uint8Array.from(bytes))
           return line.write(bytes)
         }
-        return new Proxy(line, { get: (of, name) => (name === "write" ? write : Reflect.get(of, name, of)) })
+        return new Proxy(line, {
+          get: (of, name) => (name === "write" ? write : name === "direct" ? undefined : Reflect.get(of, name, of))
+        })
       })
   }
   return { watching, text: () => Buffer.concat(written).toString() }

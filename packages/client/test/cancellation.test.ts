@@ -279,6 +279,7 @@ describe("a statement is stopped", () => {
         connect: (target: never) =>
           Effect.map(server.transport.connect(target), (line) => ({
             ...line,
+            direct: undefined,
             write: (bytes: Uint8Array) =>
               Buffer.from(bytes).includes("HOLD big")
                 ? Effect.andThen(Deferred.await(taken), line.write(bytes))

@@ -28,9 +28,12 @@ const counted = Effect.map(Transport, (transport) => {
               for (const chunk of chunks) bytes.read += chunk.length
             })
         )
-        return new Proxy(line, {
-          get: (of, name) => (name === "write" ? write : name === "pull" ? pull : Reflect.get(of, name, of))
-        })
+        const own = new Map<string | symbol, unknown>([
+          ["write", write],
+          ["pull", pull],
+          ["direct", undefined]
+        ])
+        return new Proxy(line, { get: (of, name) => (own.has(name) ? own.get(name) : Reflect.get(of, name, of)) })
       })
   }
   return { bytes, counting }

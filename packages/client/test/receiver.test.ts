@@ -2,6 +2,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import { pullOf } from "../src/internal/directLine.ts"
 import { Receiver } from "../src/internal/Receiver.ts"
 import * as MysqlError from "../src/MysqlError.ts"
 
@@ -11,6 +12,7 @@ const make = () => {
   const receiver = new Receiver(() => restarts++)
   return {
     receiver,
+    pull: pullOf(receiver.take),
     restarts: () => restarts,
     /** What the kernel does: fills the buffer, calls, and asks for the next buffer. */
     arrive: (text: string): boolean => {
@@ -27,8 +29,8 @@ const now = { startImmediately: true } as const
 describe("a receiver", () => {
   it.effect("resumes whoever waits as soon as bytes arrive, and goes on reading", () =>
     Effect.gen(function* () {
-      const { arrive, receiver } = make()
-      const fiber = yield* Effect.forkChild(receiver.pull, now)
+      const { arrive, pull } = make()
+      const fiber = yield* Effect.forkChild(pull, now)
       expect(arrive("one")).toBe(true)
       expect(text(fiber.pollUnsafe()?._tag === "Success" ? yield* Fiber.join(fiber) : [])).toBe("one")
     })
@@ -36,9 +38,9 @@ describe("a receiver", () => {
 
   it.effect("reads into the same memory again once it was released", () =>
     Effect.gen(function* () {
-      const { arrive, receiver } = make()
+      const { arrive, pull, receiver } = make()
       const before = receiver.buffer()
-      yield* Effect.forkChild(receiver.pull, now)
+      yield* Effect.forkChild(pull, now)
       arrive("one")
       receiver.release()
       expect(receiver.buffer()).toBe(before)
@@ -47,29 +49,29 @@ describe("a receiver", () => {
 
   it.effect("leaves what was not released to its reader, whatever arrives meanwhile, and gives it again", () =>
     Effect.gen(function* () {
-      const { arrive, receiver } = make()
-      const first = yield* Effect.forkChild(receiver.pull, now)
+      const { arrive, pull, receiver } = make()
+      const first = yield* Effect.forkChild(pull, now)
       arrive("first")
       const chunks = yield* Fiber.join(first)
       arrive("other")
       expect(text(chunks)).toBe("first")
-      expect(text(yield* receiver.pull)).toBe("firstother")
+      expect(text(yield* pull)).toBe("firstother")
       receiver.release()
       arrive("third")
-      expect(text(yield* receiver.pull)).toBe("third")
+      expect(text(yield* pull)).toBe("third")
     })
   )
 
   it.effect("stops the socket when nobody waits, keeps what came, and lets it go on with the next pull", () =>
     Effect.gen(function* () {
-      const { arrive, receiver, restarts } = make()
+      const { arrive, pull, receiver, restarts } = make()
       expect(arrive("early")).toBe(false)
       expect(receiver.hasBytes).toBe(true)
       // Releasing earlier chunks says nothing about those that nobody has pulled.
       receiver.release()
       arrive("again")
       expect(restarts()).toBe(0)
-      expect(text(yield* receiver.pull)).toBe("earlyagain")
+      expect(text(yield* pull)).toBe("earlyagain")
       expect(receiver.hasBytes).toBe(false)
       expect(restarts()).toBe(1)
     })
@@ -77,29 +79,29 @@ describe("a receiver", () => {
 
   it.effect("loses nothing to a reader that was interrupted", () =>
     Effect.gen(function* () {
-      const { arrive, receiver } = make()
-      yield* Fiber.interrupt(yield* Effect.forkChild(receiver.pull, now))
-      expect(arrive("kept")).toBe(false)
-      expect(text(yield* receiver.pull)).toBe("kept")
+      const { arrive, pull } = make()
+      yield* Fiber.interrupt(yield* Effect.forkChild(pull, now))
+      arrive("kept")
+      expect(text(yield* pull)).toBe("kept")
     })
   )
 
   it.effect("hands out what has arrived before it fails, and fails ever after", () =>
     Effect.gen(function* () {
-      const { arrive, receiver } = make()
+      const { arrive, pull, receiver } = make()
       arrive("last words")
       receiver.fail(lost)
-      expect(text(yield* receiver.pull)).toBe("last words")
+      expect(text(yield* pull)).toBe("last words")
       receiver.release()
-      expect(yield* Effect.flip(receiver.pull)).toBe(lost)
-      expect(yield* Effect.flip(receiver.pull)).toBe(lost)
+      expect(yield* Effect.flip(pull)).toBe(lost)
+      expect(yield* Effect.flip(pull)).toBe(lost)
     })
   )
 
   it.effect("fails whoever waits when the line ends", () =>
     Effect.gen(function* () {
-      const { receiver } = make()
-      const fiber = yield* Effect.forkChild(Effect.flip(receiver.pull), now)
+      const { pull, receiver } = make()
+      const fiber = yield* Effect.forkChild(Effect.flip(pull), now)
       receiver.fail(lost)
       expect(yield* Fiber.join(fiber)).toBe(lost)
     })

@@ -63,8 +63,9 @@ export class Entry {
   refusedFile: string | undefined = undefined
   /** Why there will be no reply. */
   failure: MysqlError.MysqlError | undefined = undefined
-  /** Resumes the fiber that waits for its turn (`true`) or for somebody else to complete the entry (`false`). */
-  wake: ((turn: boolean) => void) | undefined = undefined
+  /** Somebody waits for more of its reply: it is read on. */
+  asks = false
+  wake: (() => void) | undefined = undefined
 
   constructor(options: EntryOptions) {
     this.bytes = options.bytes
@@ -83,6 +84,19 @@ export class Entry {
 }
 
 export const make = (options: EntryOptions): Entry => new Entry(options)
+
+/** Somebody waits for more of its reply, or nobody any longer. `onMore` is called once. */
+export const ask = (entry: Entry, onMore: (() => void) | undefined): void => {
+  entry.asks = onMore !== undefined
+  entry.wake = onMore
+}
+
+/** There is more of its reply, or an end. */
+export const wake = (entry: Entry): void => {
+  const { wake } = entry
+  ask(entry, undefined)
+  wake?.()
+}
 
 /** The sequence number that the reply under way begins with. */
 export const firstSequence = (entry: Entry): number => (entry.replies[entry.at] === entry.reply ? entry.frames : 1)

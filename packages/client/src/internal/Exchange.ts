@@ -1,13 +1,14 @@
 /**
  * Commands out, replies in, in order: what the fibers that share one connection have to agree on.
  *
- * A fiber writes its command and waits for its turn to read. Whoever has the turn pulls from the socket and completes
- * replies, its own and those before and behind it that lie in the same bytes, then hands the turn on. There is no reader
- * fiber. Commands are written without waiting for replies; those of one tick go out in one write.
+ * A fiber writes its command and waits to be resumed with its reply. Commands are written without waiting for replies;
+ * those of one tick go out in one write. While somebody wants more of a reply, what arrives is read as it arrives, in the
+ * transport's own callback: there is no reader fiber, and no fiber reads for others. What nobody asks for stays with the
+ * transport, and the server has to wait.
  *
  * An entry that nobody waits for any more is abandoned: it stays in its place, and its reply is read and thrown away.
- * When only abandoned entries are left, the fiber that abandoned last (or one that is forked for it) has them stopped on
- * the server (`Stopping`). Who may send when is the business of `Admission`, what goes out together that of `Outbox`.
+ * When only abandoned entries are left, they are stopped on the server (`Stopping`), for the fiber that abandoned last or
+ * in one of its own. Who may send when is the business of `Admission`, what goes out together that of `Outbox`.
  *
  * All state is changed synchronously and is consistent whenever a fiber is resumed.
  */
@@ -18,18 +19,19 @@ import { ProtocolError } from "@effect-mysql/protocol/ProtocolError"
 import { Reply } from "@effect-mysql/protocol/reply/Reply"
 import { ServerStatus } from "@effect-mysql/protocol/ServerStatus"
 import * as Charset from "@effect-mysql/protocol/value/Charset"
-import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as MysqlError from "../MysqlError.ts"
-import type { TransportConnection } from "../Transport.ts"
+import type { Chunks, DirectLine, TransportConnection } from "../Transport.ts"
 import { Admission } from "./Admission.ts"
-import { type Entry, firstSequence, lostAs, make as makeEntry, type Owner } from "./Entry.ts"
+import * as directLine from "./directLine.ts"
+import { ask, type Entry, firstSequence, lostAs, make as makeEntry, type Owner, wake } from "./Entry.ts"
 import { endOf, lostBy } from "./ending.ts"
 import { FileTransfer } from "./FileTransfer.ts"
 import * as failures from "./failures.ts"
 import { Outbox } from "./Outbox.ts"
+import type { Finish } from "./Request.ts"
 import { type KillRequest, Stopping } from "./Stopping.ts"
 
 export interface ExchangeOptions {
@@ -67,33 +69,30 @@ export class Exchange {
   private inFlightBytes = 0
   private readonly admission: Admission
   private readonly outbox: Outbox
-  /** Whose turn it is to read. */
-  private turn: Entry | undefined = undefined
   /** While it is open the first of `inFlight` does not go on. */
   private readonly file: FileTransfer
   /** Reading has begun for the first of `inFlight`. */
   private begun = false
   private readonly stopping: Stopping
-  /** One pull by whoever has the turn, and on to `continueTurn`. Made once: it is the hot path. */
-  private readonly step: Effect.Effect<void>
-  private readonly pullOnce: Effect.Effect<void>
+  private readonly line: DirectLine
+  /** What has been taken is being read: whoever is resumed meanwhile finds all in order, and must not read himself. */
+  private reading = false
+  /** Complete, and not yet told. */
+  private readonly completed: Array<Entry> = []
+  private onRead: (() => void) | undefined = undefined
 
   constructor(options: ExchangeOptions) {
     this.options = options
     this.status = options.status
     this.database = options.database
     this.charset = options.charset
-    this.outbox = new Outbox(
-      (bytes) => options.transport.write(bytes),
-      (error) => this.unwritten(error ?? failures.lostLine("the write ended without a result"))
-    )
+    this.line = directLine.of(options.transport)
+    this.outbox = new Outbox(this.line, (error) => this.unwritten(error))
     this.admission = new Admission({
       hasRoomFor: (entry) => this.hasRoomFor(entry),
       isFree: () => this.inFlight.length === 0 && !this.stopping.isActive
     })
     this.file = new FileTransfer((bytes) => this.outbox.sendFirst(bytes))
-    this.step = this.pull((finished) => (finished || this.turn === undefined ? Effect.void : this.step))
-    this.pullOnce = this.pull(() => Effect.void)
     this.stopping = new Stopping({
       cancellation: options.cancellation,
       kill: options.kill,
@@ -102,7 +101,7 @@ export class Exchange {
       isLost: () => this.lost !== undefined,
       lose: (error) => this.lose(error),
       written: this.outbox.idle,
-      read: this.pullOnce,
+      drain: (entry) => this.drain(entry),
       isUploading: () => this.file.isOpen,
       endUpload: () => this.sendEnd(),
       ping: () => this.pingUnawaited(),
@@ -131,59 +130,49 @@ export class Exchange {
    * Sends a command and ends when its reply is complete; `finish` then reads it. Interruption stops the statement on the
    * server where that is possible without harm to others.
    */
-  run<A>(
-    entry: Entry,
-    finish: (entry: Entry) => Effect.Effect<A, MysqlError.MysqlError>
-  ): Effect.Effect<A, MysqlError.MysqlError> {
-    return this.abandoning(
-      entry,
-      Effect.flatMap(
-        Effect.suspend(() => this.start(entry)),
-        () => finish(entry)
-      )
-    )
-  }
-
-  /** Interruption abandons the entry. The primitive, since `onInterrupt` takes an Effect step more where all goes well. */
-  private abandoning<A>(
-    entry: Entry,
-    effect: Effect.Effect<A, MysqlError.MysqlError>
-  ): Effect.Effect<A, MysqlError.MysqlError> {
-    return Effect.onExitPrimitive(effect, (exit) =>
-      exit._tag === "Failure" && Cause.hasInterrupts(exit.cause) ? this.abandon(entry) : undefined
-    )
+  run<A>(entry: Entry, finish: Finish<A>): Effect.Effect<A, MysqlError.MysqlError> {
+    return this.sending(entry, isDone, finish)
   }
 
   /**
    * For rows that are read as they come: sends a command, and `next` runs when the reply has begun. A refusal is read to
    * its end before. `advance` and `abandon` do the rest.
    */
-  open<A>(
+  open<A>(entry: Entry, next: Finish<A>): Effect.Effect<A, MysqlError.MysqlError> {
+    return this.sending(entry, hasBegun, next)
+  }
+
+  private sending<A>(
     entry: Entry,
-    next: (entry: Entry) => Effect.Effect<A, MysqlError.MysqlError>
+    isEnough: (entry: Entry) => boolean,
+    finish: Finish<A>
   ): Effect.Effect<A, MysqlError.MysqlError> {
-    const opened = Effect.suspend(() => {
+    return Effect.callback<A, MysqlError.MysqlError>((resume) => {
+      const look = (): void => (isEnough(entry) ? resume(resultOf(entry, finish)) : ask(entry, look))
+      ask(entry, look)
       this.admit(entry)
-      return this.turn === entry || entry.state === "done" ? Effect.void : this.awaitTurn(entry)
+      return this.abandon(entry)
     })
-    return this.abandoning(
-      entry,
-      Effect.flatMap(opened, () => this.whenBegun(entry, next))
-    )
   }
 
-  private whenBegun<A>(
-    entry: Entry,
-    next: (entry: Entry) => Effect.Effect<A, MysqlError.MysqlError>
-  ): Effect.Effect<A, MysqlError.MysqlError> {
-    return entry.state === "done" || (entry.reply.started && entry.reply.err === undefined)
-      ? next(entry)
-      : Effect.flatMap(this.pullOnce, () => this.whenBegun(entry, next))
-  }
-
-  /** For a stream: one pull from the socket. */
+  /** For a stream: reads once. */
   advance(entry: Entry): Effect.Effect<void> {
-    return Effect.suspend(() => (entry.state === "done" ? Effect.void : this.pullOnce))
+    return Effect.callback<void>((resume) => {
+      if (entry.state === "done") return resume(Effect.void)
+      ask(entry, () => resume(Effect.void))
+      this.readOn()
+      return Effect.sync(() => ask(entry, undefined))
+    })
+  }
+
+  /** Reads until this entry is done, which nobody waits for any more. */
+  private drain(entry: Entry): Effect.Effect<void> {
+    return Effect.callback<void>((resume) => {
+      const look = (): void => (entry.state === "done" ? resume(Effect.void) : ask(entry, look))
+      look()
+      this.readOn()
+      return Effect.sync(() => ask(entry, undefined))
+    })
   }
 
   /**
@@ -275,7 +264,7 @@ export class Exchange {
   /** Nobody waits for this reply any more. */
   abandon(entry: Entry): Effect.Effect<void> {
     return Effect.suspend(() => {
-      entry.wake = undefined
+      ask(entry, undefined)
       switch (entry.state) {
         case "done":
           return Effect.void
@@ -293,7 +282,6 @@ export class Exchange {
           entry.state = "done"
           entry.settled?.(false)
           if (this.inFlight[0] === entry) this.begun = false
-          if (this.turn === entry) this.turn = undefined
           this.inFlight.splice(this.inFlight.indexOf(entry), 1)
           this.inFlightBytes -= entry.bytes.length
           this.outbox.takeBack(entry)
@@ -303,8 +291,7 @@ export class Exchange {
           entry.abandoned = true
           entry.reply.discarding = true
           entry.reply.takeRows()
-          if (this.turn === entry) this.turn = undefined
-          return this.turn !== undefined || this.passTurn() ? Effect.void : this.stopping.stop
+          return this.stopping.stop
       }
     })
   }
@@ -317,11 +304,16 @@ export class Exchange {
   /** Nothing can be written any more. Why, the server may have said before, and nobody has read it yet. */
   private unwritten(error: MysqlError.MysqlError): void {
     const { runFork, transport } = this.options
-    const lastWords = Effect.flatMap(transport.idle, (state) => (state === "bytes" ? this.pullOnce : Effect.void))
+    const readOnce = Effect.callback<void>((resume) => {
+      this.onRead = () => resume(Effect.void)
+      this.readOn()
+    })
     runFork(
-      Effect.andThen(
-        lastWords,
-        Effect.sync(() => this.lose(error))
+      Effect.flatMap(transport.idle, (state) =>
+        Effect.andThen(
+          state === "bytes" ? readOnce : Effect.void,
+          Effect.sync(() => this.lose(error))
+        )
       )
     )
   }
@@ -334,51 +326,31 @@ export class Exchange {
     const entries = [...this.inFlight.splice(0), ...waiting]
     this.inFlightBytes = 0
     this.outbox.close()
-    this.turn = undefined
     for (const entry of entries) {
       entry.failure = lostAs(error, entry)
       entry.state = "done"
     }
     this.options.onLost()
+    this.onRead?.()
     for (const { granted } of reservations) granted()
-    for (const entry of entries) this.resume(entry, false)
+    for (const entry of entries) wake(entry)
   }
 
   // ---- sending -----------------------------------------------------------------------------------------------------
 
-  private start(entry: Entry): Effect.Effect<void> {
-    this.admit(entry)
-    if (this.turn === entry) return this.continueTurn()
-    if (entry.state === "done") return Effect.void
-    return Effect.flatMap(this.awaitTurn(entry), (turn) => (turn ? this.continueTurn() : Effect.void))
-  }
-
-  /** `true`: it is this entry's turn to read; `false`: somebody else has completed it, or the line is lost. */
-  private awaitTurn(entry: Entry): Effect.Effect<boolean> {
-    return Effect.callback<boolean>((resume) => {
-      // The fiber may have been suspended since its command was admitted.
-      if (entry.state === "done") return resume(Effect.succeed(false))
-      if (this.turn === entry) return resume(Effect.succeed(true))
-      entry.wake = (turn) => resume(Effect.succeed(turn))
-    })
-  }
-
   private admit(entry: Entry): void {
+    const { maxAllowedPacket } = this.options
     if (this.lost !== undefined) {
       entry.failure = lostAs(this.lost, entry)
-      entry.state = "done"
-      return
-    }
-    const { maxAllowedPacket } = this.options
-    if (entry.packetBytes >= maxAllowedPacket) {
+    } else if (entry.packetBytes >= maxAllowedPacket) {
       entry.failure = failures.tooLong(entry.packetBytes, maxAllowedPacket)
-      entry.state = "done"
-      entry.settled?.(false)
-      return
+    } else {
+      if (this.admission.admit(entry)) this.send(entry)
+      return this.readOn()
     }
-    if (!this.admission.admit(entry)) return
-    this.send(entry)
-    if (this.turn === undefined) this.turn = entry
+    entry.state = "done"
+    entry.settled?.(false)
+    wake(entry)
   }
 
   private hasRoomFor(entry: Entry): boolean {
@@ -390,49 +362,67 @@ export class Exchange {
 
   /** Lets in what may go now. */
   private pump(): void {
-    if (this.admission.isEmpty) return this.assignTurn()
-    const reservations = this.admission.letIn((entry) => this.send(entry))
-    this.assignTurn()
-    for (const { granted } of reservations) granted()
+    if (!this.admission.isEmpty) {
+      const reservations = this.admission.letIn((entry) => this.send(entry))
+      for (const { granted } of reservations) granted()
+    }
+    if (!this.stopping.isActive && this.isForsaken) this.options.runFork(this.stopping.stop)
+    this.readOn()
   }
 
   private send(entry: Entry): void {
     const alone = this.inFlight.length === 0 && !this.outbox.busy
     this.inFlight.push(entry)
     this.inFlightBytes += entry.bytes.length
-    this.outbox.send(entry, alone ? "once" : "tick")
+    this.outbox.send(entry, alone ? "once" : this.reading ? "flush" : "tick")
+  }
+
+  /** Something is under way, and nobody waits for any of it. */
+  private get isForsaken(): boolean {
+    return this.inFlight.length > 0 && this.inFlight.every((entry) => entry.abandoned)
   }
 
   // ---- receiving ---------------------------------------------------------------------------------------------------
 
-  /** The reader's loop: completes what has arrived, and pulls until its own reply is complete. */
-  private continueTurn(): Effect.Effect<void> {
-    return this.turn === undefined || this.readOnce() ? Effect.void : this.step
+  /** Somebody wants more of what is to come. */
+  private get isAsked(): boolean {
+    return this.onRead !== undefined || this.inFlight[0]?.asks === true || this.inFlight.some(({ asks }) => asks)
   }
 
-  /** What has been pulled is read at once: until it is, a pull would give it again. */
-  private pull(next: (finished: boolean) => Effect.Effect<void>): Effect.Effect<void> {
-    const { parser, transport } = this.options
-    return Effect.matchEffect(transport.pull, {
-      onSuccess: (chunks) => {
-        for (const chunk of chunks) parser.feed(chunk)
-        return next(this.readOnce())
-      },
-      onFailure: (error) => {
-        this.lose(error)
-        return Effect.void
+  /** Reads what has arrived while somebody asks for it, and is called again when more has. */
+  private readonly readOn = (): void => {
+    if (this.reading) return
+    this.reading = true
+    try {
+      while (this.lost === undefined && this.isAsked) {
+        const taken = this.line.take(this.readOn)
+        if (taken === undefined) break
+        if (directLine.isChunks(taken)) this.read(taken)
+        else this.lose(taken)
+        // What the fibers that were resumed have to say goes out together.
+        this.outbox.flush()
       }
-    })
+    } catch (cause) {
+      // Whatever bytes a server sends, they end in an error of the connection and in no defect.
+      const got = `bytes on which decoding failed: ${String(cause)}`
+      this.lose(failures.protocol(new ProtocolError({ phase: "reply", expected: "a reply that can be read", got })))
+    } finally {
+      this.reading = false
+    }
   }
 
-  /**
-   * Completes the replies that have arrived. `true` when that of the reader is among them; the turn is with somebody
-   * else then.
-   */
-  private readOnce(): boolean {
+  private read(chunks: Chunks): void {
+    for (const chunk of chunks) this.options.parser.feed(chunk)
+    this.complete()
+    const { onRead } = this
+    this.onRead = undefined
+    onRead?.()
+  }
+
+  /** Completes the replies that have arrived, and tells those who wait for them. */
+  private complete(): void {
     const { parser } = this.options
-    const reader = this.turn
-    let completed: Array<Entry> | undefined
+    const { completed } = this
     while (this.inFlight.length > 0) {
       const entry = this.inFlight[0]!
       if (!this.begun) {
@@ -440,7 +430,7 @@ export class Exchange {
         parser.expect(firstSequence(entry))
       }
       const reply = entry.replies[entry.at]!
-      if (!this.consume(reply)) {
+      if (!reply.consume(parser)) {
         if (reply.localInfile === undefined || !this.refuse(entry, reply.localInfile)) break
         continue
       }
@@ -457,19 +447,18 @@ export class Exchange {
       this.inFlightBytes -= entry.bytes.length
       entry.state = "done"
       entry.settled?.(true)
-      if (entry !== reader) (completed ??= []).push(entry)
+      completed.push(entry)
     }
     if (this.inFlight.length === 0 && parser.pendingBytes > 0) this.unasked()
     // Complete packets have become values, and the parser has a copy of the one that is not complete.
     this.options.transport.release()
-    const finished = reader?.state === "done"
-    if (finished) this.turn = undefined
-    if (finished || completed !== undefined) {
-      this.assignTurn()
-      if (completed !== undefined) for (const entry of completed) this.resume(entry, false)
-      this.pump()
-    }
-    return finished
+    const first = this.inFlight[0]
+    if (first !== undefined) wake(first)
+    if (completed.length === 0) return
+    // Before anybody sends more: what nobody waits for may have to be stopped first.
+    this.pump()
+    for (const entry of completed) wake(entry)
+    completed.length = 0
   }
 
   /** The server asks for a file: `true` where it gets an empty one, since nobody has brought any. */
@@ -492,24 +481,13 @@ export class Exchange {
   private unasked(): void {
     const reply = pingReply(this.options.capabilities)
     this.options.parser.expect(0)
-    this.consume(reply)
+    reply.consume(this.options.parser)
     const unexpected = { phase: "idle", expected: "silence", got: "bytes that nobody asked for" }
     this.lose(
       reply.err === undefined
         ? MysqlError.make(new MysqlError.ProtocolError(unexpected))
         : lostBy(reply.err, "idle", reply.product)
     )
-  }
-
-  /** Whatever bytes a server sends, they end in an error of the connection and in no defect. */
-  private consume(reply: Reply): boolean {
-    try {
-      return reply.consume(this.options.parser)
-    } catch (cause) {
-      const got = `bytes on which decoding failed: ${String(cause)}`
-      reply.failure = new ProtocolError({ phase: "reply", expected: "a reply that can be read", got })
-      return true
-    }
   }
 
   private note(reply: Reply): void {
@@ -532,35 +510,25 @@ export class Exchange {
     this.outbox.sendFirst(Command.ping)
   }
 
-  /** Gives the turn to the first that waits; `false` when there is nobody, and replies are still to be read. */
-  private passTurn(): boolean {
-    if (this.inFlight.length === 0) {
-      this.turn = undefined
-      return true
-    }
-    const next = this.inFlight.find((entry) => !entry.abandoned)
-    this.turn = next
-    // In a microtask: resumed directly, a hundred waiters would nest a hundred deep.
-    if (next?.wake !== undefined) queueMicrotask(() => this.resume(next, true))
-    return next !== undefined
-  }
-
-  private assignTurn(): void {
-    if (this.turn !== undefined || this.stopping.isActive) return
-    if (!this.passTurn()) this.options.runFork(this.stopping.stop)
-  }
-
-  private resume(entry: Entry, turn: boolean): void {
-    const { wake } = entry
-    entry.wake = undefined
-    wake?.(turn && entry.state !== "done")
-  }
-
   private pingUnawaited(): Entry {
     const entry = makeEntry({ bytes: Command.ping, reply: pingReply(this.options.capabilities) })
     entry.abandoned = true
     this.send(entry)
     return entry
+  }
+}
+
+const isDone = (entry: Entry): boolean => entry.state === "done"
+
+/** It has, and not with a refusal. */
+const hasBegun = (entry: Entry): boolean => isDone(entry) || (entry.reply.started && entry.reply.err === undefined)
+
+/** Whatever a reply makes of its reader, it is no fault of the line's. */
+const resultOf = <A>(entry: Entry, finish: Finish<A>): Effect.Effect<A, MysqlError.MysqlError> => {
+  try {
+    return finish(entry)
+  } catch (defect) {
+    return Effect.die(defect)
   }
 }
 

@@ -1,10 +1,10 @@
 /**
  * What goes out: commands in their order, with whatever rides in front of them. Those of one tick go out in one write,
- * and there is one write at a time: what waits for it can still be taken back.
+ * and nothing more is written while the line has no room: what waits can still be taken back.
  */
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import type { MysqlError } from "../MysqlError.ts"
+import type { DirectLine } from "../Transport.ts"
 import type { Entry } from "./Entry.ts"
 
 /** Bytes that are no entry of their own. */
@@ -20,29 +20,26 @@ export class Outbox {
   /** They wait for a command to go with. */
   private readonly riders: Array<Rider> = []
   private scheduled = false
-  private writing = false
+  private full = false
   private closed = false
   private readonly afterWrite: Array<() => void> = []
-  private readonly write: (bytes: Uint8Array) => Effect.Effect<void, MysqlError>
-  private readonly onFailure: (error: MysqlError | undefined) => void
+  private readonly line: DirectLine
+  private readonly onFailure: (error: MysqlError) => void
 
-  constructor(
-    write: (bytes: Uint8Array) => Effect.Effect<void, MysqlError>,
-    onFailure: (error: MysqlError | undefined) => void
-  ) {
-    this.write = write
+  constructor(line: DirectLine, onFailure: (error: MysqlError) => void) {
+    this.line = line
     this.onFailure = onFailure
   }
 
-  /** The socket has not taken everything yet. */
+  /** The line has no room at the moment. */
   get busy(): boolean {
-    return this.writing
+    return this.full
   }
 
-  /** Ends when the socket has taken what was given to it. */
+  /** Ends when the line has room for more. */
   get idle(): Effect.Effect<void> {
     return Effect.callback<void>((resume) => {
-      if (!this.writing) return resume(Effect.void)
+      if (!this.full) return resume(Effect.void)
       this.afterWrite.push(() => resume(Effect.void))
     })
   }
@@ -57,14 +54,14 @@ export class Outbox {
     return Buffer.concat(this.riders.splice(0).map(({ bytes }) => bytes))
   }
 
-  /** At once, or together with the others of this tick. */
-  send(entry: Entry, at: "once" | "tick"): void {
+  /** At once, together with the others of this tick, or when somebody calls `flush`. */
+  send(entry: Entry, at: "once" | "tick" | "flush"): void {
     entry.state = "unsent"
     if (this.riders.length > 0) this.queue.push(...this.riders.splice(0))
     this.queue.push(entry)
     if (at === "once") {
       this.flush()
-    } else if (!this.scheduled) {
+    } else if (at === "tick" && !this.scheduled) {
       this.scheduled = true
       queueMicrotask(() => {
         this.scheduled = false
@@ -81,7 +78,8 @@ export class Outbox {
 
   /** Of an entry that is `unsent`. */
   takeBack(entry: Entry): void {
-    this.queue.splice(this.queue.indexOf(entry), 1)
+    const index = this.queue.indexOf(entry)
+    if (index >= 0) this.queue.splice(index, 1)
   }
 
   /** Nothing is written any more. */
@@ -90,30 +88,44 @@ export class Outbox {
     this.queue = []
   }
 
-  private flush(): void {
-    if (this.writing || this.queue.length === 0 || this.closed) return
-    const batch = this.queue
-    this.queue = []
-    for (const item of batch) if (isEntry(item)) item.state = "sent"
-    this.writing = true
-    const bytes = batch.length === 1 ? batch[0]!.bytes : Buffer.concat(batch.map((item) => item.bytes))
-    // Run apart from the fibers whose commands these are: interrupting one of them must not tear the batch.
-    const fiber = Effect.runFork(this.write(bytes))
-    const immediate = fiber.pollUnsafe()
-    if (immediate !== undefined) this.written(immediate, batch)
-    else fiber.addObserver((exit) => this.written(exit, []))
+  /** Writes what has gathered. */
+  flush(): void {
+    while (!this.full && this.queue.length > 0 && !this.closed) {
+      const items = this.queue.length === 1 ? undefined : this.queue.splice(0)
+      if (items === undefined) {
+        const item = this.queue.pop()!
+        this.write(item.bytes, item)
+      } else {
+        this.write(Buffer.concat(items.map((item) => item.bytes)), ...items)
+      }
+    }
   }
 
-  /** `refused`: where it failed at once, not a byte of these has left. */
-  private written(exit: Exit.Exit<void, MysqlError>, refused: ReadonlyArray<Entry | Rider>): void {
-    this.writing = false
-    if (Exit.isSuccess(exit)) {
-      this.flush()
-    } else {
-      for (const item of refused) if (isEntry(item)) item.state = "unsent"
-      const error = Exit.findErrorOption(exit)
-      this.onFailure(error._tag === "Some" ? error.value : undefined)
-    }
-    if (!this.writing) for (const resume of this.afterWrite.splice(0)) resume()
+  private write(bytes: Buffer, ...items: ReadonlyArray<Entry | Rider>): void {
+    mark(items, "sent")
+    // Before it is known: a reply may come, and somebody send more, before the line has returned.
+    this.full = true
+    const taken = this.line.offer(bytes, this.onRoom)
+    if (taken === false) return
+    if (taken !== true) mark(items, "unsent")
+    this.ready(taken === true ? undefined : taken)
   }
+
+  private readonly onRoom = (error?: MysqlError): void => {
+    this.ready(error)
+    if (error === undefined) this.flush()
+  }
+
+  private ready(error: MysqlError | undefined): void {
+    this.full = false
+    if (error !== undefined) {
+      this.closed = true
+      this.onFailure(error)
+    }
+    if (this.afterWrite.length > 0) for (const resume of this.afterWrite.splice(0)) resume()
+  }
+}
+
+const mark = (items: ReadonlyArray<Entry | Rider>, state: "sent" | "unsent"): void => {
+  for (const item of items) if (isEntry(item)) item.state = state
 }

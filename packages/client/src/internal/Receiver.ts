@@ -1,18 +1,17 @@
 /**
- * What a socket reads into, and whoever waits for it. A reader that waits is resumed in the socket's own callback: no
- * event, no stream, no tick in between. It says with `release` when it has done with what it got. Until then the memory
- * is the reader's, and a pull gives the same again: a fiber that yields between a pull and the use of it, and is
+ * What a socket reads into, and whoever waits for it. A reader that waits is called in the socket's own callback: no
+ * event, no stream, no tick in between. It says with `release` when it has done with what it took. Until then the memory
+ * is the reader's, and it is given the same again: a fiber that yields between a pull and the use of it, and is
  * interrupted there, has lost nothing. Afterwards the socket reads into the same memory.
  *
- * Back-pressure: when something arrives that nobody waits for, it is kept and reading stops until the next pull.
+ * Back-pressure: when something arrives that nobody waits for, it is kept and reading stops until somebody takes it.
  *
  * It knows nothing of sockets but the two functions that `node:net` calls `onread`.
  */
-import * as Effect from "effect/Effect"
 import type { MysqlError } from "../MysqlError.ts"
-import type { TransportConnection } from "../Transport.ts"
+import type { Chunks, DirectLine } from "../Transport.ts"
 
-type Chunks = readonly [Uint8Array, ...Array<Uint8Array>]
+const nothing: ReadonlyArray<Uint8Array> = []
 
 /** Enough for what most statements answer. */
 const firstBytes = 16 * 1024
@@ -25,10 +24,12 @@ export class Receiver {
   /** Somebody may still look at `current`. */
   private lent = false
   /** Handed out and not released. */
-  protected handed: Array<Uint8Array> = []
+  protected handed: ReadonlyArray<Uint8Array> = nothing
   protected kept: Array<Uint8Array> = []
   private failure: MysqlError | undefined = undefined
-  private waiter: ((effect: Effect.Effect<Chunks, MysqlError>) => void) | undefined = undefined
+  private onArrival: (() => void) | undefined = undefined
+  /** The socket was told to stop. */
+  private stopped = false
   private readonly restart: () => void
 
   /** `restart` lets the socket read on after it was stopped. */
@@ -36,7 +37,7 @@ export class Receiver {
     this.restart = restart
   }
 
-  /** Bytes have arrived that nobody has pulled. */
+  /** Bytes have arrived that nobody has taken. */
   get hasBytes(): boolean {
     return this.kept.length > 0
   }
@@ -55,39 +56,38 @@ export class Receiver {
     if (count === buffer.length) this.bytes = Math.min(largestBytes, count * 4)
     this.lent = true
     this.kept.push(buffer.subarray(0, count))
-    const { waiter } = this
-    if (waiter === undefined) return false
-    this.waiter = undefined
-    waiter(Effect.succeed(this.hand()))
-    return true
+    return !(this.stopped = !this.arrived())
   }
 
   /** Nothing more will come. What has arrived is handed out before. */
   fail(error: MysqlError): void {
     this.failure ??= error
-    const { waiter } = this
-    this.waiter = undefined
-    waiter?.(Effect.fail(this.failure))
+    this.arrived()
   }
 
-  readonly pull: TransportConnection["pull"] = Effect.callback<Chunks, MysqlError>((resume) => {
+  readonly take: DirectLine["take"] = (onArrival) => {
     if (this.kept.length > 0 || this.handed.length > 0) {
-      if (this.kept.length > 0) this.restart()
-      return resume(Effect.succeed(this.hand()))
+      if (this.stopped) {
+        this.stopped = false
+        this.restart()
+      }
+      return this.hand()
     }
-    if (this.failure !== undefined) return resume(Effect.fail(this.failure))
-    this.waiter = resume
-    return this.giveUp
-  })
+    if (this.failure === undefined) this.onArrival = onArrival
+    return this.failure
+  }
 
-  /** There is one reader at a time. */
-  private readonly giveUp: Effect.Effect<void> = Effect.sync(() => {
-    this.waiter = undefined
-  })
+  /** Whether somebody has waited for it. */
+  private arrived(): boolean {
+    const { onArrival } = this
+    this.onArrival = undefined
+    onArrival?.()
+    return onArrival !== undefined
+  }
 
   /** The reader has done with all that it got. */
   release(): void {
-    this.handed = []
+    this.handed = nothing
     this.lent = this.kept.length > 0
   }
 

@@ -31,8 +31,8 @@ export interface Target {
   readonly lose: (error: MysqlError) => void
   /** Ends when the socket has taken what was given to it. */
   readonly written: Effect.Effect<void>
-  /** One pull from the socket, with the replies that came. */
-  readonly read: Effect.Effect<void>
+  /** Reads until this entry is done. */
+  readonly drain: (entry: Entry) => Effect.Effect<void>
   readonly isUploading: () => boolean
   readonly endUpload: () => void
   /** Sends a ping that nobody waits for. */
@@ -166,10 +166,6 @@ export class Stopping {
 
   /** Reads until this entry is over. */
   private drain(entry: Entry | undefined): Effect.Effect<void> {
-    return Effect.suspend(() =>
-      entry === undefined || entry.state === "done"
-        ? Effect.void
-        : Effect.flatMap(this.target.read, () => this.drain(entry))
-    )
+    return entry === undefined ? Effect.void : this.target.drain(entry)
   }
 }

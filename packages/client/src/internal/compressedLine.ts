@@ -6,12 +6,13 @@ import * as CompressedPacket from "@effect-mysql/protocol/framing/CompressedPack
 import type { Parser } from "@effect-mysql/protocol/framing/Packet"
 import { ProtocolError } from "@effect-mysql/protocol/ProtocolError"
 import * as Effect from "effect/Effect"
-import type * as MysqlError from "../MysqlError.ts"
-import type { TransportConnection } from "../Transport.ts"
+import type { DirectLine, TransportConnection } from "../Transport.ts"
+import * as directLine from "./directLine.ts"
 import * as failures from "./failures.ts"
 
 class CompressedLine implements TransportConnection {
   private readonly line: TransportConnection
+  private readonly below: DirectLine
   /** Reads the packets, and has to know where a frame begins. */
   private readonly packets: Parser
   private readonly frames: CompressedPacket.Parser
@@ -24,36 +25,37 @@ class CompressedLine implements TransportConnection {
 
   constructor(line: TransportConnection, packets: Parser, options: CompressedPacket.Options) {
     this.line = line
+    this.below = directLine.of(line)
     this.packets = packets
     this.frames = CompressedPacket.makeParser(options)
     this.compressor = CompressedPacket.makeCompressor(options)
   }
 
-  readonly pull: TransportConnection["pull"] = Effect.suspend(() => {
-    if (this.held === undefined && !this.inflate()) {
-      return this.frames.error === undefined ? this.more : failures.protocol(this.frames.error)
+  readonly direct: DirectLine = {
+    take: (onArrival) => {
+      while (this.held === undefined && !this.inflate()) {
+        if (this.frames.error !== undefined) return failures.protocol(this.frames.error)
+        const taken = this.below.take(onArrival)
+        if (taken === undefined || !directLine.isChunks(taken)) return taken
+        for (const chunk of taken) this.frames.feed(Buffer.from(chunk))
+        this.line.release()
+      }
+      return [this.held!]
+    },
+    offer: (bytes, onRoom) => {
+      const framed = this.compressor.compress(bytes)
+      this.beginnings.add(this.compressor.next)
+      return this.below.offer(framed, onRoom)
     }
-    return Effect.succeed([this.held!] as const)
-  })
+  }
 
-  private readonly more: TransportConnection["pull"] = Effect.suspend(() =>
-    Effect.flatMap(this.line.pull, (chunks) => {
-      for (const chunk of chunks) this.frames.feed(Buffer.from(chunk))
-      this.line.release()
-      return this.pull
-    })
-  )
+  readonly pull = directLine.pullOf(this.direct.take)
+
+  readonly write = directLine.writeOf(this.direct.offer)
 
   readonly release = (): void => {
     this.held = undefined
   }
-
-  readonly write = (bytes: Uint8Array): Effect.Effect<void, MysqlError.MysqlError> =>
-    Effect.suspend(() => {
-      const framed = this.compressor.compress(bytes)
-      this.beginnings.add(this.compressor.next)
-      return this.line.write(framed)
-    })
 
   /** Tells of a wrong number as of any other fault of the frames. */
   private inflate(): boolean {

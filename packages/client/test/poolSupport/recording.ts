@@ -30,6 +30,7 @@ export interface Book {
 const watched = (line: TransportConnection, commands: Array<string>): TransportConnection => {
   const parser = Packet.makeParser({ sequence: "report" })
   return Object.create(line, {
+    direct: { value: undefined },
     write: {
       value: (bytes: Uint8Array) => {
         parser.feed(Buffer.from(bytes))

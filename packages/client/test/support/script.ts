@@ -11,9 +11,10 @@ import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import { type AddressInfo, createServer, type Socket } from "node:net"
+import * as directLine from "../../src/internal/directLine.ts"
 import { Receiver } from "../../src/internal/Receiver.ts"
 import * as MysqlError from "../../src/MysqlError.ts"
-import type { Transport, TransportConnection } from "../../src/Transport.ts"
+import type { DirectLine, Transport, TransportConnection } from "../../src/Transport.ts"
 import * as wire from "./wire.ts"
 
 /** A packet of the client. */
@@ -119,16 +120,20 @@ export const inMemory = (script: Script, onWrite?: (bytes: Uint8Array, line: num
           fail("the line was closed here")
         })
       )
+      const direct: DirectLine = {
+        take: receiver.take,
+        offer: (bytes) => {
+          if (!open) return lost("notSent", "the line is closed")
+          onWrite?.(bytes, line.index)
+          feed(bytes)
+          return true
+        }
+      }
       return {
-        pull: receiver.pull,
+        direct,
+        pull: directLine.pullOf(direct.take),
         release: () => receiver.release(),
-        write: (bytes) =>
-          Effect.suspend(() => {
-            if (!open) return Effect.fail(lost("notSent", "the line is closed"))
-            onWrite?.(bytes, line.index)
-            feed(bytes)
-            return Effect.void
-          }),
+        write: directLine.writeOf(direct.offer),
         startTls: () => Effect.fail(MysqlError.make(new MysqlError.TlsError({ problem: "scripts know no TLS" }))),
         idle: Effect.sync(() =>
           receiver.hasBytes ? "bytes" : !open ? "closed" : onItsWay.length > 0 ? "bytes" : "quiet"

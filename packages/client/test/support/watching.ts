@@ -25,6 +25,7 @@ export const counting = <Args extends ReadonlyArray<unknown>, A, E, R>(
           connect: (target) =>
             Effect.map(transport.connect(target), (line) =>
               Object.create(line, {
+                direct: { value: undefined },
                 pull: {
                   get: () =>
                     Effect.tap(line.pull, (chunks) =>
