@@ -79,9 +79,9 @@ export class Preparing {
   adopt(statement: Statement, reply: Reply, unwanted: boolean): Prepared | undefined {
     if (!reply.done || reply.prepared === undefined || reply.err !== undefined) return undefined
     const { parameterCount, statementId } = reply.prepared
-    const { exchange, statements } = this.core
+    const { exchange } = this.core
     // Two fibers may have prepared the same text at once: the first one is kept.
-    if (statement.prepared !== undefined || (unwanted && !statements.has(statement))) {
+    if (statement.prepared !== undefined || (unwanted && !statement.cached)) {
       exchange.ride(Command.closeStatement(statementId))
       return undefined
     }

@@ -67,6 +67,8 @@ export class Statement {
   /** The server may ask for a file: nothing is written behind it, which would be taken for the file. */
   readonly mayUpload: boolean
   prepared: Prepared | undefined = undefined
+  /** It is in the cache. */
+  cached = false
   /** When it was used last, as a count of all uses. */
   lastUse = 0
   /** Uses that take several steps and are not over. */
@@ -187,6 +189,7 @@ export class StatementCache {
     if (statement === undefined) {
       if (this.size >= this.capacity) this.forgetOldest()
       statement = new Statement(sql, database)
+      statement.cached = true
       this.current.set(sql, statement)
       this.size++
     }
@@ -194,15 +197,11 @@ export class StatementCache {
     return statement
   }
 
-  has(statement: Statement): boolean {
-    return this.databases.get(statement.database)?.get(statement.sql) === statement
-  }
-
   /** A use of it is over. What was only kept because it was in use can go. */
   used(statement: Statement, prepared?: Prepared): void {
     if (prepared?.retired === true) this.close(prepared.id)
     if (statement.inUse || statement.pinned) return
-    if (!this.has(statement)) this.discard(statement)
+    if (!statement.cached) this.discard(statement)
     while (this.size > this.capacity && this.forgetOldest());
   }
 
@@ -246,6 +245,7 @@ export class StatementCache {
     if (oldest === undefined) return false
     const statements = this.databases.get(oldest.database)!
     statements.delete(oldest.sql)
+    oldest.cached = false
     this.size--
     if (statements.size === 0 && statements !== this.current) this.databases.delete(oldest.database)
     this.discard(oldest)

@@ -138,7 +138,7 @@ const outlives = (earlier: number, latest: number): boolean =>
  * @category combinators
  */
 export const remembered = (earlier: BoundTypes | undefined, latest: BoundTypes): BoundTypes =>
-  earlier?.some((type, index) => outlives(type, latest[index]!)) === true
+  earlier !== latest && earlier?.some((type, index) => outlives(type, latest[index]!)) === true
     ? latest.map((type, index) => (outlives(earlier[index]!, type) ? earlier[index]! : type))
     : latest
 

@@ -111,7 +111,14 @@ export class Parser {
 
   /** Adds bytes. They are not copied: nobody may write to them afterwards. */
   feed(chunk: Uint8Array): void {
-    if (chunk.length > 0) this.queue.push(asBuffer(chunk))
+    if (chunk.length === 0) return
+    const bytes = asBuffer(chunk)
+    if (this.position < this.chunk.length || this.queueIndex < this.queue.length) {
+      this.queue.push(bytes)
+    } else {
+      this.chunk = bytes
+      this.position = 0
+    }
   }
 
   /** Bytes that have arrived and were not handed out. */

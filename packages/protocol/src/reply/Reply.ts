@@ -81,7 +81,11 @@ export interface ReplyOptions {
 /** A payload from this size on cannot be the OK that ends the rows. */
 const maxTerminatorBytes = 0xffffff
 
+// Most replies have one result and one row, or none: an array that begins empty and grows costs more than they do. These
+// stand for nothing, and nobody puts anything in.
 const noColumns: Array<Column.Column> = []
+const noResults: Array<ResultSet> = []
+const noRows: Array<unknown> = []
 
 const clientCharset = "character_set_client"
 
@@ -97,7 +101,7 @@ type State = "first" | "parameters" | "parametersEof" | "columns" | "columnsEof"
  */
 export class Reply {
   /** Complete result sets. Whoever streams takes them out as they come. */
-  readonly results: Array<ResultSet> = []
+  results: Array<ResultSet> = noResults
   /** Result sets that are complete, whether they were kept or not. */
   setCount = 0
   /** The end of the last complete one: what the server says about the session. */
@@ -109,7 +113,7 @@ export class Reply {
   /** The character set in which the server takes statements from now on. */
   charset: string | undefined = undefined
   /** Rows of the set under way that nobody has taken. */
-  rows: Array<unknown> = []
+  rows: Array<unknown> = noRows
   metadata: Metadata | undefined = undefined
   /** That of the first result. */
   firstMetadata: Metadata | undefined = undefined
@@ -196,8 +200,9 @@ export class Reply {
 
   /** Hands over the rows that were decoded since the last time. */
   takeRows(): Array<unknown> {
-    const rows = this.rows
-    this.rows = []
+    const { rows } = this
+    if (rows.length === 0) return []
+    this.rows = noRows
     return rows
   }
 
@@ -215,7 +220,9 @@ export class Reply {
     if (this.discarding || this.skipping || this.setError !== undefined || this.isExtra) return
     const { decoder } = this.metadata!
     try {
-      this.rows.push(decoder.decode(bytes, start, end))
+      const row = decoder.decode(bytes, start, end)
+      if (this.rows.length === 0) this.rows = [row]
+      else this.rows.push(row)
     } catch (error) {
       if (error instanceof BadValue) this.fault(decoder.explain(bytes, start, end))
       else if (isDecodeError(error)) this.fault(error)
@@ -405,7 +412,11 @@ export class Reply {
   }
 
   private endOfSet(metadata: Metadata | undefined, ok: Ok.Ok): void {
-    if (!this.isExtra) this.results.push({ metadata, rows: this.takeRows(), ok, decodeError: this.setError })
+    if (!this.isExtra) {
+      const set = { metadata, rows: this.takeRows(), ok, decodeError: this.setError }
+      if (this.results.length === 0) this.results = [set]
+      else this.results.push(set)
+    }
     if (this.setCount++ === 0) this.firstMetadata = metadata
     this.setError = undefined
     this.skipping = false
