@@ -275,8 +275,8 @@ describe("a statement is stopped", () => {
     Effect.gen(function* () {
       const taken = yield* Deferred.make<void>()
       const server = Simulation.make()
-      const slow = {
-        connect: (target: never) =>
+      const slow: Transport = {
+        connect: (target) =>
           Effect.map(server.transport.connect(target), (line) => ({
             ...line,
             direct: undefined,

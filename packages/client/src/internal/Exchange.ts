@@ -20,7 +20,6 @@ import { Reply } from "@effect-mysql/protocol/reply/Reply"
 import { ServerStatus } from "@effect-mysql/protocol/ServerStatus"
 import * as Charset from "@effect-mysql/protocol/value/Charset"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as MysqlError from "../MysqlError.ts"
 import type { Chunks, DirectLine, TransportConnection } from "../Transport.ts"
@@ -213,35 +212,10 @@ export class Exchange {
     if (this.admission.unreserve(owner)) this.pump()
   }
 
-  /**
-   * A conversation that is not one of commands and replies: `use` has the line to itself, and gets the bytes that were to
-   * go out in front of the next command. One that fails or is interrupted leaves the line in a state that nobody knows:
-   * it is given up.
-   */
-  converse<A>(
-    owner: Owner | undefined,
-    use: (riders: Buffer) => Effect.Effect<A, MysqlError.MysqlError>
-  ): Effect.Effect<A, MysqlError.MysqlError> {
-    const own: Owner = {}
-    const release = (): void => this.unreserve(own)
-    return Effect.uninterruptibleMask((restore) =>
-      Effect.flatMap(restore(Effect.onInterrupt(this.reserve(own, owner), () => Effect.sync(release))), () =>
-        Effect.onExit(
-          restore(
-            Effect.flatMap(this.outbox.idle, () =>
-              this.lost === undefined ? use(this.outbox.takeRiders()) : Effect.fail(lostIdle(this.lost))
-            )
-          ),
-          (exit) =>
-            Effect.sync(() => {
-              if (Exit.isFailure(exit))
-                this.lose(failures.lostLine("given up because a conversation with the server broke off"))
-              release()
-            })
-        )
-      )
-    )
-  }
+  /** For whoever writes past this: the bytes that were to go out in front of the next command. */
+  readonly takeRiders: Effect.Effect<Buffer> = Effect.suspend(() =>
+    Effect.map(this.outbox.idle, () => this.outbox.takeRiders())
+  )
 
   /** A new session on the line. */
   begin(session: Pick<ExchangeOptions, "status" | "database">, charset: string): void {
@@ -402,10 +376,6 @@ export class Exchange {
         // What the fibers that were resumed have to say goes out together.
         this.outbox.flush()
       }
-    } catch (cause) {
-      // Whatever bytes a server sends, they end in an error of the connection and in no defect.
-      const got = `bytes on which decoding failed: ${String(cause)}`
-      this.lose(failures.protocol(new ProtocolError({ phase: "reply", expected: "a reply that can be read", got })))
     } finally {
       this.reading = false
     }
@@ -430,7 +400,7 @@ export class Exchange {
         parser.expect(firstSequence(entry))
       }
       const reply = entry.replies[entry.at]!
-      if (!reply.consume(parser)) {
+      if (!this.consume(reply)) {
         if (reply.localInfile === undefined || !this.refuse(entry, reply.localInfile)) break
         continue
       }
@@ -481,13 +451,24 @@ export class Exchange {
   private unasked(): void {
     const reply = pingReply(this.options.capabilities)
     this.options.parser.expect(0)
-    reply.consume(this.options.parser)
+    this.consume(reply)
     const unexpected = { phase: "idle", expected: "silence", got: "bytes that nobody asked for" }
     this.lose(
       reply.err === undefined
         ? MysqlError.make(new MysqlError.ProtocolError(unexpected))
         : lostBy(reply.err, "idle", reply.product)
     )
+  }
+
+  /** Whatever bytes a server sends, they end in an error of the connection and in no defect. */
+  private consume(reply: Reply): boolean {
+    try {
+      return reply.consume(this.options.parser)
+    } catch (cause) {
+      const got = `bytes on which decoding failed: ${String(cause)}`
+      reply.failure = new ProtocolError({ phase: "reply", expected: "a reply that can be read", got })
+      return true
+    }
   }
 
   private note(reply: Reply): void {
@@ -540,7 +521,3 @@ const whyLost = (reply: Reply, sequence: number): MysqlError.MysqlError | undefi
 
 const pingReply = (capabilities: Capabilities): Reply =>
   new Reply({ command: "plain", capabilities, rows: { shape: "array", decoding: {}, offsetMinutes: 0 } })
-
-/** For what was not even begun when the line was lost. */
-const lostIdle = ({ reason }: MysqlError.MysqlError): MysqlError.MysqlError =>
-  MysqlError.make(new MysqlError.ConnectionLost({ phase: "notSent", problem: reason.message, cause: reason }))

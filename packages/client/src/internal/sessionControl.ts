@@ -10,6 +10,7 @@ import * as Settings from "../MysqlConfig.ts"
 import type { UserOptions, Warning } from "../MysqlConnection.ts"
 import * as MysqlError from "../MysqlError.ts"
 import { type Core, describe } from "./Core.ts"
+import { converse } from "./conversation.ts"
 import type { Owner } from "./Entry.ts"
 import type { Execution } from "./Execution.ts"
 import * as failures from "./failures.ts"
@@ -98,7 +99,7 @@ export const changeUser = (
       ...(options.charset === undefined ? {} : { charset: given.charset, collation: given.collation })
     }
     return Effect.map(
-      exchange.converse(owner, (riders) => login.changeUser(next, core.session, riders)),
+      converse(exchange, owner, (riders) => login.changeUser(next, core.session, riders)),
       (session) => {
         core.config = next
         core.session = session

@@ -54,6 +54,8 @@ export interface Options {
   readonly afterKill?: Effect.Effect<void> | undefined
   /** What passes between any two steps. */
   readonly between?: Effect.Effect<void> | undefined
+  /** The client's side of a line has nothing but Effects. */
+  readonly effectsOnly?: boolean | undefined
 }
 
 interface Statement {
@@ -201,10 +203,14 @@ export const make = (options?: Options): Simulation => {
 
   let writes = 0
   let exposed = 0
-  const transport = inMemory(serve, (_, line) => {
+  const direct = inMemory(serve, (_, line) => {
     writes++
     if (killing > 0 && line === 0) exposed++
   })
+  const transport: Transport =
+    options?.effectsOnly === true
+      ? { connect: (target) => Effect.map(direct.connect(target), (line) => ({ ...line, direct: undefined })) }
+      : direct
   return {
     transport,
     connect: (config) => Effect.provideService(MysqlConnection.make(config ?? {}), Transport, transport),

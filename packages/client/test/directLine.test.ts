@@ -1,0 +1,79 @@
+/** A transport that has nothing but Effects: statements use it all the same. */
+import { describe, expect, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as directLine from "../src/internal/directLine.ts"
+import * as MysqlError from "../src/MysqlError.ts"
+import type { Chunks, TransportConnection } from "../src/Transport.ts"
+
+const lost = MysqlError.make(new MysqlError.ConnectionLost({ phase: "sent", problem: "gone" }))
+const bytes = Uint8Array.of(1, 2, 3)
+
+const lineOf = (effects: Partial<Pick<TransportConnection, "pull" | "write">>) =>
+  directLine.of({
+    pull: Effect.never,
+    release: () => {},
+    write: () => Effect.void,
+    startTls: () => Effect.void,
+    idle: Effect.succeed("quiet"),
+    secure: "no",
+    tls: undefined,
+    peerCertificate: Effect.succeed(Option.none()),
+    target: { host: "scripted", port: 3306 },
+    ...effects
+  })
+
+const never = (): void => expect.unreachable("nothing has changed")
+
+describe("taking from Effects", () => {
+  it("gives at once what is there, and why nothing comes any more", () => {
+    expect(lineOf({ pull: Effect.succeed([bytes]) }).take(never)).toEqual([bytes])
+    expect(lineOf({ pull: Effect.fail(lost) }).take(never)).toBe(lost)
+  })
+
+  it.effect("calls the one who asked last when something has arrived, from one pull", () =>
+    Effect.gen(function* () {
+      const arrival = yield* Deferred.make<Chunks, MysqlError.MysqlError>()
+      let pulls = 0
+      const line = lineOf({
+        pull: Effect.suspend(() => {
+          pulls++
+          return Deferred.await(arrival)
+        })
+      })
+      let calls = 0
+      expect(line.take(never)).toBeUndefined()
+      expect(line.take(() => calls++)).toBeUndefined()
+      yield* Deferred.succeed(arrival, [bytes])
+      expect([calls, pulls]).toEqual([1, 1])
+      expect(line.take(never)).toEqual([bytes])
+    })
+  )
+
+  it("makes an error of what should not happen", () => {
+    const taken = lineOf({ pull: Effect.die("a bug of the transport's") }).take(never)
+    expect(taken).toMatchObject({ reason: { _tag: "ConnectionLost" } })
+  })
+})
+
+describe("offering to Effects", () => {
+  it("tells at once where that can be told", () => {
+    expect(lineOf({}).offer(bytes, never)).toBe(true)
+    expect(lineOf({ write: () => Effect.fail(lost) }).offer(bytes, never)).toBe(lost)
+  })
+
+  it.effect.each([
+    ["there is room", Effect.void, undefined],
+    ["there will be none", Effect.fail(lost), lost]
+  ] as const)("calls when %s", ([, end, expected]) =>
+    Effect.gen(function* () {
+      const taken = yield* Deferred.make<void, MysqlError.MysqlError>()
+      const heard: Array<MysqlError.MysqlError | undefined> = []
+      expect(lineOf({ write: () => Deferred.await(taken) }).offer(bytes, (error) => heard.push(error))).toBe(false)
+      expect(heard).toEqual([])
+      yield* Deferred.complete(taken, end)
+      expect(heard).toEqual([expected])
+    })
+  )
+})
