@@ -340,7 +340,10 @@ const suite: Parameters<typeof onEachServer>[0] = (it, product) => {
         const rows = yield* sql`SELECT CONNECTION_ID() AS id, @x AS x`
         if (rows[0]!.id === id) expect(rows[0]!.x).toBeNull()
       }
-      expect(yield* sql`SELECT IS_FREE_LOCK('effect_mysql_reserve') AS free`).toEqual([{ free: 1 }])
+      // The session is reset off the path of whoever comes next.
+      yield* Effect.repeat(sql`SELECT IS_FREE_LOCK('effect_mysql_reserve') AS free`, {
+        until: ([row]) => row?.free === 1
+      })
     })
   )
 
