@@ -10,11 +10,12 @@
  * @since 0.1.0
  */
 import * as Result from "effect/Result"
-// The global is a getter, which costs as much as reading a few bytes.
-import { Buffer } from "node:buffer"
 import { ProtocolError } from "./ProtocolError.ts"
 
 const two32 = 4294967296
+
+/** The global is a getter, which costs as much as reading a few bytes. */
+const { Buffer } = globalThis
 
 /**
  * A cursor over one packet.
