@@ -15,7 +15,8 @@ interface Because {
 }
 
 /**
- * The configuration contradicts itself or asks for what there is not. Nothing was connected.
+ * The configuration, or the options of one call, contradict themselves or ask for what there is not. Nothing was connected,
+ * and nothing of the call was sent.
  *
  * @since 0.1.0
  * @category reasons
@@ -94,8 +95,8 @@ export class ConnectionLost extends Data.TaggedError("ConnectionLost")<
 }
 
 /**
- * The line was lost after COMMIT was written and before its reply: the transaction is committed or rolled back, and only
- * the server knows which. Never retry blindly.
+ * The line was lost after COMMIT was written and before its reply could be read: the transaction is committed or rolled
+ * back, and only the server knows which. Never retry blindly.
  *
  * @since 0.1.0
  * @category reasons
@@ -144,7 +145,8 @@ export class ServerError extends Data.TaggedError("ServerError")<
 }
 
 /**
- * A statement took longer than it may. `client`: it was interrupted here, and what it did until then is undone.
+ * A statement took longer than it may, and was stopped. What it did until then is undone, unless it had just ended or could
+ * not be stopped.
  *
  * @since 0.1.0
  * @category reasons
@@ -246,7 +248,8 @@ export class LocalInfileError extends Data.TaggedError("LocalInfileError")<
 }
 
 /**
- * The rows of a result set were asked for after the next one had been.
+ * The rows of a result set were asked for after the next one had been, a second time, or after the end of its stream; or
+ * those of a cursor after the end of its scope.
  *
  * @since 0.1.0
  * @category reasons
