@@ -446,7 +446,10 @@ export interface ReservedConnection extends MysqlConnection {
   readonly warnings: Effect.Effect<ReadonlyArray<Warning>, MysqlError>
   /** Puts the session back to its configured state; an open transaction is rolled back. */
   readonly reset: Effect.Effect<void, MysqlError>
-  /** Cuts the line: the session ends, what is open in it is rolled back, and everything else asked of it fails. */
+  /**
+   * Cuts the line: the session ends, what runs in it is stopped, what is open in it is rolled back, and everything else
+   * asked of it fails. A COMMIT, ROLLBACK or XA statement under way is not stopped.
+   */
   readonly close: Effect.Effect<void>
 }
 

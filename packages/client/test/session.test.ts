@@ -5,9 +5,10 @@ import { describe, expect, it } from "@effect/vitest"
 import * as MysqlServer from "@effect-mysql/test-utils/MysqlServer"
 import * as SharedServers from "@effect-mysql/test-utils/SharedServers"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import type { ReservedConnection } from "../src/MysqlConnection.ts"
 import { reasonOf } from "./support/script.ts"
-import { awaitGone, connect, connectToDatabase, scalar } from "./support/servers.ts"
+import { awaitGone, awaitRunning, connect, connectToDatabase, scalar } from "./support/servers.ts"
 
 const described = (connection: ReservedConnection) =>
   Effect.map(
@@ -148,6 +149,25 @@ for (const server of SharedServers.all) {
         expect(own.statusUnsafe()).toMatchObject({ closed: true, inTransaction: false })
         expect(yield* Effect.map(Effect.exit(own.query("DO 1")), reasonOf)).toMatchObject({ _tag: "ConnectionLost" })
         yield* awaitGone(observer, own.info.connectionId)
+      }).pipe(Effect.provide(server.layer))
+    )
+
+    it.live("that is closed while something runs in it leaves nothing running on the server", () =>
+      Effect.gen(function* () {
+        const connection = yield* connectToDatabase()
+        const observer = yield* connect()
+        yield* connection.query("CREATE TABLE t (n INT)")
+        const table = `${connection.statusUnsafe().database}.t`
+        const own = yield* connection.reserve
+        const collations = "information_schema.collations"
+        const running = yield* Effect.forkChild(
+          own.query(`INSERT INTO t SELECT SLEEP(0.01) FROM ${collations} a, ${collations} b LIMIT 2000`)
+        )
+        yield* awaitRunning(observer, own.info.connectionId, "SLEEP")
+        yield* own.close
+        expect(reasonOf(yield* Fiber.await(running))).toMatchObject({ _tag: "ConnectionLost" })
+        yield* awaitGone(observer, own.info.connectionId)
+        expect(yield* scalar(observer, `SELECT COUNT(*) FROM ${table}`)).toBe(0)
       }).pipe(Effect.provide(server.layer))
     )
   })

@@ -341,7 +341,7 @@ export class Connection implements Public.ReservedConnection {
   }
 
   get close(): Effect.Effect<void> {
-    return Effect.sync(() => this.core.exchange.cut())
+    return this.core.close
   }
 
   /** A statement of our own that returns nothing; no bound of the user's statements applies to it. */

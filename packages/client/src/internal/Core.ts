@@ -39,6 +39,8 @@ export interface Core {
   touched: boolean
   /** Since the last reset a branch of a distributed transaction may have been begun. */
   branched: boolean
+  /** Ends the session at once: what runs in it is stopped on the server before. */
+  readonly close: Effect.Effect<void>
 }
 
 /**
@@ -81,7 +83,8 @@ export const open = (config: Resolved, canceller: Canceller): Effect.Effect<Core
           array: { shape: "array", decoding: config.decoding, offsetMinutes: config.offsetMinutes }
         },
         touched: false,
-        branched: false
+        branched: false,
+        close: Effect.suspend(() => (exchange.stoppable ? cut(core, canceller) : Effect.sync(() => exchange.cut())))
       }
       yield* Effect.addFinalizer(() =>
         // What was interrupted is stopped before: closing the line alone would let it run on.
