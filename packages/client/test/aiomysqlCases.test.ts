@@ -1,14 +1,93 @@
 /**
- * What users of aiomysql rely on, case by case, where no other test says it: queries, warnings, streams of DML.
+ * What users of aiomysql rely on, case by case, where no other test says it: layers, queries, warnings, streams of DML.
  */
 import { describe, expect, it } from "@effect/vitest"
+import * as MysqlServer from "@effect-mysql/test-utils/MysqlServer"
 import * as SharedServers from "@effect-mysql/test-utils/SharedServers"
+import * as Config from "effect/Config"
+import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
-import { collectSets, connectToDatabase, scalar } from "./support/servers.ts"
+import * as MysqlConnection from "../src/MysqlConnection.ts"
+import * as MysqlPool from "../src/MysqlPool.ts"
+import { reasonOf } from "./support/script.ts"
+import { awaitGone, collectSets, connect, connectToDatabase, scalar } from "./support/servers.ts"
+
+const idOf = (connection: MysqlConnection.MysqlConnection) => scalar(connection, "SELECT CONNECTION_ID()")
+const idOfConnection = Effect.flatMap(MysqlConnection.MysqlConnection, idOf)
+const idOfPooled = Effect.flatMap(MysqlPool.MysqlPool, (pool) => pool.use(idOf))
 
 for (const server of SharedServers.all) {
   describe.skipIf(!server.available)(`cases of aiomysql on ${server.name}`, () => {
+    it.live("a connection and a pool are layers, of a record or of a Config, and end with them", () =>
+      Effect.gen(function* () {
+        const { url } = yield* MysqlServer.MysqlServer
+        const observer = yield* connect()
+        const said = (values: Record<string, string>) => ConfigProvider.layer(ConfigProvider.fromUnknown(values))
+        const there = said({ DATABASE_URL: Redacted.value(url) })
+        const config = { url: Config.Redacted("DATABASE_URL") }
+        const ids = [
+          yield* Effect.provide(idOfConnection, MysqlConnection.layer({ url })),
+          yield* Effect.provide(idOfConnection, Layer.provide(MysqlConnection.layerConfig(config), there)),
+          yield* Effect.provide(idOfPooled, MysqlPool.layer({ url })),
+          yield* Effect.provide(idOfPooled, Layer.provide(MysqlPool.layerConfig(config), there))
+        ]
+        expect(new Set(ids).size).toBe(4)
+        for (const id of ids) yield* awaitGone(observer, Number(id))
+        const nothing = [
+          Effect.provide(idOfConnection, Layer.provide(MysqlConnection.layerConfig(config), said({}))),
+          Effect.provide(idOfPooled, Layer.provide(MysqlPool.layerConfig(config), said({})))
+        ]
+        for (const missing of nothing) expect((yield* Effect.flip(missing))._tag).toBe("ConfigError")
+      }).pipe(Effect.provide(server.layer))
+    )
+
+    it.live("a ping tells whether a connection lives, and never makes a new one", () =>
+      Effect.gen(function* () {
+        const connection = yield* connect()
+        const observer = yield* connect()
+        yield* connection.ping
+        expect(yield* idOf(connection)).toBe(connection.info.connectionId)
+        yield* observer.kill(connection.info.connectionId, "CONNECTION")
+        yield* awaitGone(observer, connection.info.connectionId)
+        for (const _ of [1, 2]) {
+          expect(reasonOf(yield* Effect.exit(connection.ping))).toMatchObject({ _tag: "ConnectionLost" })
+        }
+        expect(connection.statusUnsafe().closed).toBe(true)
+      }).pipe(Effect.provide(server.layer))
+    )
+
+    it.live("rows of a stream are skipped, numbered, and taken so many at a time", () =>
+      Effect.gen(function* () {
+        const connection = yield* connect()
+        const rows = connection.stream<{ readonly n: number }>("SELECT 5 AS n UNION ALL SELECT 6 UNION ALL SELECT 7")
+        const some = rows.pipe(
+          Stream.map(({ n }) => n),
+          Stream.zipWithIndex,
+          Stream.drop(1),
+          Stream.rechunk(1),
+          Stream.chunks
+        )
+        expect(yield* Stream.runCollect(some)).toEqual([[[6, 1]], [[7, 2]]])
+      }).pipe(Effect.provide(server.layer))
+    )
+
+    it.live("text is had as bytes where that is asked for", () =>
+      Effect.gen(function* () {
+        const connection = yield* connectToDatabase()
+        yield* connection.query("CREATE TABLE t (a VARCHAR(9), d DECIMAL(5,2))")
+        yield* connection.query("INSERT INTO t VALUES ('aü', 1.5)")
+        for (const prepare of [true, false]) {
+          const { rows } = yield* connection.query("SELECT CAST(a AS BINARY) AS a, d FROM t WHERE 1 = ?", [1], {
+            prepare
+          })
+          expect(rows).toEqual([{ a: Uint8Array.of(0x61, 0xc3, 0xbc), d: "1.50" }])
+        }
+      }).pipe(Effect.provide(server.layer))
+    )
+
     it.live("changed rows, generated ids, NULL beside empty text, sums and bytes", () =>
       Effect.gen(function* () {
         const connection = yield* connectToDatabase()

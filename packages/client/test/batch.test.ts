@@ -204,6 +204,28 @@ for (const server of SharedServers.all) {
       }).pipe(Effect.provide(server.layer))
     )
 
+    it.live("updates duplicates by the name of the new row, where the server knows such names", () =>
+      Effect.gen(function* () {
+        const connection = yield* connectToDatabase()
+        yield* connection.query("CREATE TABLE t (id INT PRIMARY KEY, n INT)")
+        const sql = "INSERT INTO t (id, n) VALUES (?, ?) AS new ON DUPLICATE KEY UPDATE n = t.n + new.n"
+        const rows = [
+          [1, 2],
+          [1, 40],
+          [2, 3]
+        ]
+        if (server.flavour === "mysql-9.7") {
+          expect(yield* connection.batch(sql, rows)).toMatchObject({ affectedRows: 4, statements: 1 })
+          expect(yield* all(connection, "SELECT * FROM t ORDER BY id")).toEqual([
+            [1, 42],
+            [2, 3]
+          ])
+        } else {
+          expect((yield* Effect.flip(connection.batch(sql, rows))).reason).toMatchObject({ errno: 1064 })
+        }
+      }).pipe(Effect.provide(server.layer))
+    )
+
     it.live("updates, deletes, calls and selects row by row, in the order of the rows", () =>
       Effect.gen(function* () {
         const connection = yield* connectToDatabase()

@@ -135,6 +135,11 @@ const spoiled: ReadonlyArray<Spoiled> = [
     reason: { _tag: "LoginError", errno: undefined, plugin: "dialog" }
   },
   {
+    what: "the switch to a plugin that has long been broken",
+    script: answers(authSwitch("mysql_old_password")),
+    reason: { _tag: "LoginError", errno: undefined, plugin: "mysql_old_password" }
+  },
+  {
     what: "a plugin whose name is one of JavaScript's",
     script: answers(authSwitch("constructor")),
     reason: { _tag: "LoginError", errno: undefined, plugin: "constructor" }

@@ -1,8 +1,9 @@
 /**
  * Giving up while a line is being opened: in the look-up of the name, and while the other end does not answer. Nothing is
- * left of it, and nobody waits for it.
+ * left of it, and nobody waits for it. And what the kernel does for one that is open.
  */
 import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { type ChildProcess, execFileSync, spawn } from "node:child_process"
@@ -11,8 +12,9 @@ import { type AddressInfo, connect, createServer, type Socket } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as MysqlConnection from "../src/MysqlConnection.ts"
+import * as kernel from "./support/kernel.ts"
 import { needs } from "./support/runtimes.ts"
-import { reasonOf } from "./support/script.ts"
+import { listen, logIn, reasonOf } from "./support/script.ts"
 
 const fork = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.forkChild(effect, { startImmediately: true })
 
@@ -154,6 +156,24 @@ describe.skipIf(process.platform !== "linux")("while the other end does not answ
         problem: "not connected within 50ms"
       })
       yield* until(() => unanswered(port) === before)
+    })
+  )
+})
+
+describe.skipIf(!kernel.tells)("a line that is open", () => {
+  it.live("is kept alive by the kernel, unless that is not wanted", () =>
+    Effect.gen(function* () {
+      const address = yield* listen(logIn)
+      const kept = Effect.repeat(
+        Effect.sync(() => kernel.keptAlive(address.port)),
+        { until: (count): count is number => count !== undefined }
+      )
+      yield* MysqlConnection.make({ ...address, keepAlive: Duration.infinity })
+      expect(yield* kept).toBe(0)
+      yield* MysqlConnection.make(address)
+      expect(yield* kept).toBe(1)
+      yield* MysqlConnection.make({ ...address, keepAlive: "10 seconds" })
+      expect(yield* kept).toBe(2)
     })
   )
 })

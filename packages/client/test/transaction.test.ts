@@ -7,8 +7,10 @@ import * as SharedServers from "@effect-mysql/test-utils/SharedServers"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Stream from "effect/Stream"
 import type { MysqlConfig } from "../src/MysqlConfig.ts"
 import * as MysqlConnection from "../src/MysqlConnection.ts"
+import type { MysqlError } from "../src/MysqlError.ts"
 import { Transport } from "../src/Transport.ts"
 import { inMemory, logIn, reasonOf, type Script } from "./support/script.ts"
 import { awaitRunning, connect, connectToDatabase, scalar } from "./support/servers.ts"
@@ -172,9 +174,19 @@ for (const server of SharedServers.all) {
         const { one } = yield* reserved({ autocommit: false })
         yield* one.commit
         expect(inTransaction(one)).toBe(false)
-        yield* one.query("UPDATE t SET n = 1")
-        expect(inTransaction(one)).toBe(true)
-        yield* one.rollback
+        const begun: ReadonlyArray<Effect.Effect<unknown, MysqlError>> = [
+          one.query("UPDATE t SET n = 1"),
+          // Those tell it at the end of their rows.
+          one.query("SELECT * FROM t"),
+          one.query("SELECT * FROM t WHERE id > ?", [0]),
+          Stream.runDrain(one.stream("SELECT * FROM t"))
+        ]
+        for (const statement of begun) {
+          yield* statement
+          expect(inTransaction(one)).toBe(true)
+          yield* one.rollback
+          expect(inTransaction(one)).toBe(false)
+        }
       }).pipe(Effect.provide(server.layer))
     )
 

@@ -20,18 +20,29 @@ const ownSockets = (): ReadonlySet<string> => {
   return inodes
 }
 
-/** Bytes that wait on the sockets of this process whose other end is this port: the `Recv-Q` of `ss`. */
-export const unread = (remotePort: number): number => {
+/** The rows of the kernel's table for sockets of this process whose other end is this port, by their columns. */
+const rowsOf = (remotePort: number): ReadonlyArray<ReadonlyArray<string>> => {
   const own = ownSockets()
-  let bytes = 0
-  for (const file of ["/proc/self/net/tcp", "/proc/self/net/tcp6"]) {
-    if (!existsSync(file)) continue
-    for (const line of readFileSync(file, "utf8").split("\n").slice(1)) {
-      const fields = line.trim().split(/\s+/)
-      const remote = fields[2]?.split(":")[1]
-      if (remote === undefined || Number.parseInt(remote, 16) !== remotePort || !own.has(fields[9]!)) continue
-      bytes += Number.parseInt(fields[4]!.split(":")[1]!, 16)
-    }
-  }
-  return bytes
+  return ["/proc/self/net/tcp", "/proc/self/net/tcp6"].filter(existsSync).flatMap((file) =>
+    readFileSync(file, "utf8")
+      .split("\n")
+      .slice(1)
+      .map((line) => line.trim().split(/\s+/))
+      .filter((fields) => {
+        const remote = fields[2]?.split(":")[1]
+        return remote !== undefined && Number.parseInt(remote, 16) === remotePort && own.has(fields[9]!)
+      })
+  )
+}
+
+/** Bytes that wait on the sockets of this process whose other end is this port: the `Recv-Q` of `ss`. */
+export const unread = (remotePort: number): number =>
+  rowsOf(remotePort).reduce((bytes, fields) => bytes + Number.parseInt(fields[4]!.split(":")[1]!, 16), 0)
+
+/** How many of them the kernel keeps alive; `undefined` while it still waits for something else to be acknowledged. */
+export const keptAlive = (remotePort: number): number | undefined => {
+  const timers = rowsOf(remotePort).map((fields) => fields[5]!.slice(0, 2))
+  return timers.every((timer) => timer === "00" || timer === "02")
+    ? timers.filter((timer) => timer === "02").length
+    : undefined
 }
