@@ -4,9 +4,10 @@ import { eq, sql as raw, relations } from "drizzle-orm"
 import * as t from "drizzle-orm/mysql-core"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Reactivity from "effect/reactivity/Reactivity"
 import * as Stream from "effect/Stream"
 import * as Drizzle from "../src/Drizzle.ts"
-import { MysqlClient } from "../src/MysqlClient.ts"
+import { MysqlClient, make as makeClient } from "../src/MysqlClient.ts"
 import { onEachServer, runs, runsNoMore } from "./support.ts"
 
 const people = t.mysqlTable("drizzle_people", {
@@ -75,6 +76,42 @@ onEachServer((it, product) => {
       expect(yield* run(db.select().from(people).orderBy(people.id))).toEqual([
         { id: 1, ...ada },
         { id: 2, name: "Grace", ...nothing }
+      ])
+    })
+  )
+
+  it.effect("generated ids beyond 2^53 are those of their rows", () =>
+    Effect.gen(function* () {
+      const { db, run, sql } = yield* withTables
+      const large = t.mysqlTable("drizzle_large", {
+        id: t.bigint({ mode: "bigint" }).autoincrement().primaryKey(),
+        n: t.int()
+      })
+      yield* sql`DROP TABLE IF EXISTS drizzle_large`
+      yield* sql`CREATE TABLE drizzle_large (id BIGINT AUTO_INCREMENT PRIMARY KEY, n INT) AUTO_INCREMENT = 9007199254740993`
+      const ids = yield* run(
+        db
+          .insert(large)
+          .values([{ n: 1 }, { n: 2 }])
+          .$returningId()
+      )
+      expect(ids).toEqual([{ id: 9007199254740993n }, { id: 9007199254740994n }])
+      expect(yield* run(db.select({ id: large.id }).from(large).orderBy(large.id))).toEqual(ids)
+    })
+  )
+
+  it.effect("names are the database's, whatever the client makes of names", () =>
+    Effect.gen(function* () {
+      yield* withTables
+      const { config } = yield* MysqlClient
+      const shouting = yield* Effect.provide(
+        makeClient({ ...config, transformResultNames: (name) => name.toUpperCase() }),
+        Reactivity.layer
+      )
+      const { rows } = yield* Effect.provideService(Drizzle.make({ schema }), MysqlClient, shouting)
+      expect(yield* rows(raw`SELECT ${people.name} FROM ${people} ORDER BY ${people.id}`)).toEqual([
+        { name: "Ada" },
+        { name: "Grace" }
       ])
     })
   )

@@ -3,10 +3,11 @@ import { expect } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
+import * as Reactivity from "effect/reactivity/Reactivity"
 import * as Stream from "effect/Stream"
 import { CamelCasePlugin, type Generated, sql as raw } from "kysely"
 import * as Kysely from "../src/Kysely.ts"
-import { MysqlClient } from "../src/MysqlClient.ts"
+import { MysqlClient, make as makeClient } from "../src/MysqlClient.ts"
 import { onEachServer, runs, runsNoMore } from "./support.ts"
 
 interface Database {
@@ -61,6 +62,22 @@ onEachServer((it, product) => {
       expect(yield* run(rename)).toMatchObject([{ numUpdatedRows: 1n, numChangedRows: 0n }])
       expect(yield* run(db.deleteFrom("kysely_people").where("id", ">", 1))).toMatchObject([{ numDeletedRows: 2n }])
       expect(yield* run(db.schema.createTable("kysely_other").ifNotExists().addColumn("id", "integer"))).toEqual([])
+    })
+  )
+
+  it.effect("names are the database's, whatever the client makes of names", () =>
+    Effect.gen(function* () {
+      yield* withTable
+      const { config } = yield* MysqlClient
+      const shouting = yield* Effect.provide(
+        makeClient({ ...config, transformResultNames: (name) => name.toUpperCase() }),
+        Reactivity.layer
+      )
+      expect(yield* shouting`SELECT id FROM kysely_people LIMIT 1`).toEqual([{ ID: 1 }])
+      const { db, run, stream } = yield* Effect.provideService(Kysely.make<Database>(), MysqlClient, shouting)
+      const names = db.selectFrom("kysely_people").select("first_name").orderBy("id")
+      expect(yield* run(names)).toEqual([{ first_name: "Ada" }, { first_name: "Grace" }])
+      expect(yield* Stream.runCollect(stream(names))).toEqual([{ first_name: "Ada" }, { first_name: "Grace" }])
     })
   )
 
