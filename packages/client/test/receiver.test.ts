@@ -98,6 +98,15 @@ describe("a receiver", () => {
     })
   )
 
+  it.effect("says what went wrong first: an error of the line, and not that it was closed afterwards", () =>
+    Effect.gen(function* () {
+      const { pull, receiver } = make()
+      receiver.fail(lost)
+      receiver.fail(MysqlError.make(new MysqlError.ConnectionLost({ phase: "sent", problem: "closed" })))
+      expect(yield* Effect.flip(pull)).toBe(lost)
+    })
+  )
+
   it.effect("fails whoever waits when the line ends", () =>
     Effect.gen(function* () {
       const { pull, receiver } = make()
