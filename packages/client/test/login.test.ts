@@ -420,6 +420,39 @@ describe("a session", () => {
     })
   )
 
+  it.effect("is had by several factors, each with a password of its own, or an empty one", () =>
+    Effect.gen(function* () {
+      const severalFactors = {
+        capabilities: { flags: wire.serverFlags | Flag.MULTI_FACTOR_AUTHENTICATION, extended: 0 }
+      }
+      const nextFactor = Buffer.concat([Buffer.from([2]), text("mysql_clear_password\0")])
+      const answered: Array<string> = []
+      const script: Script = (line) =>
+        Effect.gen(function* () {
+          yield* greets(line, severalFactors)
+          yield* line.receive
+          for (const sequence of [2, 4]) {
+            yield* line.send(wire.packets([nextFactor], sequence))
+            answered.push((yield* line.receive).payload.toString("utf8"))
+          }
+          yield* line.send(wire.packets([wire.ok()], 6))
+          for (let command = 0; command < 4; command++) {
+            yield* line.receive
+            yield* line.reply(wire.ok())
+          }
+        })
+      const connecting = (...further: ReadonlyArray<string>) =>
+        attemptInMemory(script, {
+          allowCleartextPassword: true,
+          furtherPasswords: further.map((one) => Redacted.make(one))
+        })
+      expect(yield* connecting("second", "thïrd")).toBeUndefined()
+      expect(answered).toEqual(["second\0", "thïrd\0"])
+      expect(yield* connecting("second")).toBeUndefined()
+      expect(answered.slice(2)).toEqual(["second\0", "\0"])
+    })
+  )
+
   it.effect("says goodbye when its scope closes", () =>
     Effect.gen(function* () {
       const sent: Array<Uint8Array> = []
