@@ -8,10 +8,12 @@ import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import * as MysqlConnection from "../src/MysqlConnection.ts"
 import * as MysqlPool from "../src/MysqlPool.ts"
+import * as ScrollableRows from "../src/ScrollableRows.ts"
 import { reasonOf } from "./support/script.ts"
 import { awaitGone, collectSets, connect, connectToDatabase, scalar } from "./support/servers.ts"
 
@@ -71,6 +73,22 @@ for (const server of SharedServers.all) {
           Stream.chunks
         )
         expect(yield* Stream.runCollect(some)).toEqual([[[6, 1]], [[7, 2]]])
+      }).pipe(Effect.provide(server.layer))
+    )
+
+    it.live("a result is scrolled; one without rows has nowhere to go", () =>
+      Effect.gen(function* () {
+        const connection = yield* connectToDatabase()
+        yield* connection.query("CREATE TABLE t (n INT)")
+        const inserted = ScrollableRows.make(yield* connection.query("INSERT INTO t VALUES (1), (2), (3)"))
+        expect(reasonOf(yield* Effect.exit(inserted.scroll(1)))).toMatchObject({ _tag: "ParameterError" })
+        const rows = ScrollableRows.make(yield* connection.query("SELECT n FROM t ORDER BY n", [], { rows: "array" }))
+        expect(yield* rows.fetchMany(2)).toEqual([[1], [2]])
+        yield* rows.scroll(-1)
+        expect(yield* rows.fetchAll).toEqual([[2], [3]])
+        yield* rows.scroll(0, "absolute")
+        expect(reasonOf(yield* Effect.exit(rows.scroll(3)))).toMatchObject({ _tag: "ParameterError" })
+        expect(yield* rows.fetchOne).toEqual(Option.some([1]))
       }).pipe(Effect.provide(server.layer))
     )
 
