@@ -44,7 +44,7 @@ export const make = (halt?: Halt): Effect.Effect<Halting> =>
           const chunk = rest
           return Effect.map(stop, () => {
             rest = undefined
-            return [chunk]
+            return [chunk] as const
           })
         }
         if (left === undefined) return line.pull
@@ -54,7 +54,7 @@ export const make = (halt?: Halt): Effect.Effect<Halting> =>
           line.release()
           left = all.length < bytes ? bytes - all.length : undefined
           if (left === undefined) rest = all.subarray(bytes)
-          return [all.subarray(0, bytes)]
+          return [all.subarray(0, bytes)] as const
         })
       })
       const write = (bytes: Uint8Array) =>
@@ -75,7 +75,7 @@ export const make = (halt?: Halt): Effect.Effect<Halting> =>
           left = halt.afterBytes
           return line.write(bytes)
         })
-      return Object.create(line, { pull: { value: pull }, write: { value: write } })
+      return Object.create(line, { direct: { value: undefined }, pull: { value: pull }, write: { value: write } })
     }
 
     return {
