@@ -371,7 +371,8 @@ export interface MysqlConnection {
   /**
    * Runs a LOAD DATA LOCAL INFILE, or LOAD XML LOCAL INFILE. `bytes` is called with the name that the server asks for, at
    * most once, and its stream is the file: pulled only as fast as the server takes it. A server that asks for nothing, or
-   * refuses the statement, pulls nothing. The connection is busy until the end.
+   * refuses the statement, pulls nothing. What a pull gives is copied before the next pull: its memory may be used again
+   * then. The connection is busy until the end.
    *
    * The stream's own error passes through. When the stream fails, and on interruption, the statement is stopped: what a
    * transactional table has stored of it is undone, and the connection is used on. No other statement gives a server a

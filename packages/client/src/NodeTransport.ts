@@ -80,6 +80,10 @@ const lost = (phase: "notSent" | "sent", cause: unknown): MysqlError.MysqlError 
 
 const lineClosed = "the server closed the line"
 
+/** A write on a line that died while idle would wait for ever. */
+const closedBefore = (socket: Net.Socket): MysqlError.MysqlError =>
+  lost("notSent", socket.errored ?? new Error(lineClosed))
+
 const isAlive = (socket: Net.Socket): boolean => !socket.destroyed && !socket.readableEnded && socket.writable
 
 /** Deno calls a line authorized whose certificate it was not to refuse: there nothing can be put off. */
@@ -202,10 +206,15 @@ class NodeConnection implements TransportConnection {
     take: (onArrival) => this.line.receiver.take(onArrival),
     offer: (bytes, onRoom) => {
       const { socket } = this.line
-      // A write on a line that died while idle would wait for ever.
-      if (!isAlive(socket)) return lost("notSent", socket.errored ?? new Error(lineClosed))
+      if (!isAlive(socket)) return closedBefore(socket)
       if (socket.write(bytes)) return true
       whenDrained(socket, onRoom)
+      return false
+    },
+    lend: (bytes, onReturn) => {
+      const { socket } = this.line
+      if (!isAlive(socket)) return closedBefore(socket)
+      writeThrough(socket, bytes, onReturn)
       return false
     }
   }
@@ -262,6 +271,18 @@ const whenDrained = (socket: Net.Socket, done: (error?: MysqlError.MysqlError) =
   const onClose = (): void => end(lost("sent", socket.errored ?? new Error(lineClosed)))
   socket.on("drain", onDrain)
   socket.on("close", onClose)
+}
+
+/** `done` when the kernel has taken the bytes; below TLS those that they were encrypted to. */
+const writeThrough = (socket: Net.Socket, bytes: Uint8Array, done: (error?: MysqlError.MysqlError) => void): void => {
+  const onClose = (): void => done(lost("sent", socket.errored ?? new Error(lineClosed)))
+  socket.on("close", onClose)
+  socket.write(bytes, (cause) => {
+    // A line on which a write has failed is closed.
+    if (cause) return
+    socket.off("close", onClose)
+    done()
+  })
 }
 
 /**

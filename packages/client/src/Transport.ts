@@ -51,6 +51,11 @@ export interface DirectLine {
    * never, with an error. An error: not a byte was taken.
    */
   readonly offer: (bytes: Uint8Array, onRoom: (error?: MysqlError) => void) => boolean | MysqlError
+  /**
+   * As `offer`, of memory that is used again. `true`: it is the caller's again. `false`: it is when `onReturn` is called
+   * without an error, and until then nobody may write to it.
+   */
+  readonly lend: (bytes: Uint8Array, onReturn: (error?: MysqlError) => void) => boolean | MysqlError
 }
 
 /**

@@ -57,23 +57,42 @@ describe("taking from Effects", () => {
   })
 })
 
-describe("offering to Effects", () => {
+describe.each([
+  ["offering", "offer"],
+  ["lending", "lend"]
+] as const)("%s to Effects", (_, hand) => {
   it("tells at once where that can be told", () => {
-    expect(lineOf({}).offer(bytes, never)).toBe(true)
-    expect(lineOf({ write: () => Effect.fail(lost) }).offer(bytes, never)).toBe(lost)
+    expect(lineOf({})[hand](bytes, never)).toBe(true)
+    expect(lineOf({ write: () => Effect.fail(lost) })[hand](bytes, never)).toBe(lost)
   })
 
   it.effect.each([
-    ["there is room", Effect.void, undefined],
-    ["there will be none", Effect.fail(lost), lost]
+    ["all is well", Effect.void, undefined],
+    ["the line breaks", Effect.fail(lost), lost]
   ] as const)("calls when %s", ([, end, expected]) =>
     Effect.gen(function* () {
       const taken = yield* Deferred.make<void, MysqlError.MysqlError>()
       const heard: Array<MysqlError.MysqlError | undefined> = []
-      expect(lineOf({ write: () => Deferred.await(taken) }).offer(bytes, (error) => heard.push(error))).toBe(false)
+      expect(lineOf({ write: () => Deferred.await(taken) })[hand](bytes, (error) => heard.push(error))).toBe(false)
       expect(heard).toEqual([])
       yield* Deferred.complete(taken, end)
       expect(heard).toEqual([expected])
     })
   )
+})
+
+describe("what is lent", () => {
+  it("is given as a copy to a transport that keeps what is written", () => {
+    let kept: Uint8Array | undefined
+    const lent = Uint8Array.from(bytes)
+    const line = lineOf({
+      write: (written) =>
+        Effect.sync(() => {
+          kept = written
+        })
+    })
+    expect(line.lend(lent, never)).toBe(true)
+    lent.fill(0)
+    expect(kept).toEqual(bytes)
+  })
 })

@@ -11,9 +11,10 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
+import type { MysqlConfig } from "../src/MysqlConfig.ts"
 import * as MysqlConnection from "../src/MysqlConnection.ts"
 import { Transport } from "../src/Transport.ts"
-import { commandOf, inMemory, type Line, logIn, reasonOf } from "./support/script.ts"
+import { commandOf, inMemory, type Line, listen, logIn, reasonOf } from "./support/script.ts"
 import { awaitIdle, awaitRunning, connect, connectToDatabase, scalar } from "./support/servers.ts"
 import * as wire from "./support/wire.ts"
 
@@ -23,6 +24,15 @@ const utf8 = new TextEncoder()
 const file = (...texts: ReadonlyArray<string>) => Stream.fromIterable(texts.map((text) => utf8.encode(text)))
 
 const load = "LOAD DATA LOCAL INFILE 'F' INTO TABLE t FIELDS TERMINATED BY ','"
+
+/** Each text is a chunk of its own, and overwrites the one before. */
+const inTheSameMemory = (texts: ReadonlyArray<string>): Stream.Stream<Uint8Array> => {
+  const memory = Buffer.alloc(Math.max(...texts.map((text) => text.length)))
+  return Stream.fromIterable(texts).pipe(
+    Stream.rechunk(1),
+    Stream.map((text) => memory.subarray(0, memory.write(text)))
+  )
+}
 
 class Broken extends Data.TaggedError("Broken")<{ readonly at: number }> {}
 
@@ -57,6 +67,20 @@ for (const server of SharedServers.all) {
         expect((yield* connection.loadData(load, () => bytes)).affectedRows).toBe(rows)
         expect(yield* scalar(connection, "SELECT COUNT(*) FROM t")).toBe(rows)
       }).pipe(Effect.provide(server.layer))
+    )
+
+    it.live.each<MysqlConfig>([{}, { tls: { mode: "disabled" } }, { compression: "zlib" }])(
+      "comes in the same memory again and again, with %o",
+      (config) =>
+        Effect.gen(function* () {
+          const connection = yield* connectToDatabase(config)
+          yield* connection.query("CREATE TABLE t (a INT, b INT)")
+          const chunks = Arr.makeBy(2000, (chunk) =>
+            Arr.makeBy(1 + (chunk % 200), (line) => `${chunk * 200 + line},${(chunk * 200 + line) * 3}\n`).join("")
+          )
+          expect((yield* connection.loadData(load, () => inTheSameMemory(chunks))).affectedRows).toBe(201_000)
+          expect(yield* scalar(connection, "SELECT COUNT(DISTINCT a) FROM t WHERE b = a * 3")).toBe(201_000)
+        }).pipe(Effect.provide(server.layer))
     )
 
     it.live("is not pulled when the server refuses the statement, or asks for no file", () =>
@@ -266,6 +290,69 @@ describe("a server that asks unasked", () => {
       expect(reasonOf(second!)?._tag).toMatch(/ProtocolError|ConnectionLost/)
       expect(commands).toEqual([wire.Code.QUERY, wire.Code.QUERY])
       expect(connection.statusUnsafe().closed).toBe(true)
+    })
+  )
+})
+
+/** Asks for a file, gives its parts to `take` and says that all is well. */
+const loading = (line: Line, take: (part: Buffer) => void) =>
+  Effect.gen(function* () {
+    yield* line.receive
+    yield* line.reply(asking("F"))
+    let part = yield* line.receive
+    for (; part.payload.length > 0; part = yield* line.receive) take(part.payload)
+    yield* line.send(wire.packets([wire.ok()], (part.sequence + 1) & 0xff))
+  })
+
+describe("the memory of a file", () => {
+  /** Of different lengths, and more than there are sequence numbers. */
+  const texts = Arr.makeBy(1000, (index) => `${index} `.repeat(1 + ((index * 7) % 100)))
+
+  it.effect("is the stream's again with the next pull, and the line's until it has been written", () =>
+    Effect.gen(function* () {
+      const got: Array<string> = []
+      const connection = yield* scripted((line) => loading(line, (part) => got.push(part.toString())))
+      yield* connection.loadData(load, () => inTheSameMemory(texts))
+      expect(got).toEqual(texts)
+    })
+  )
+
+  it.live("is not written to while it waits for a server that reads slowly", () =>
+    Effect.gen(function* () {
+      const parts = Arr.makeBy(4000, (index) => `${index} `.repeat(500 + (index % 1000)))
+      let got = 0
+      const address = yield* listen(
+        (line) =>
+          Effect.andThen(
+            logIn(line),
+            loading(line, (part) => {
+              if (part.toString() === parts[got]) got++
+            })
+          ),
+        "slowly"
+      )
+      const connection = yield* MysqlConnection.make(address)
+      yield* connection.loadData(load, () => inTheSameMemory(parts))
+      expect(got).toBe(parts.length)
+    })
+  )
+
+  it.live("does not matter any more when the line breaks under it", () =>
+    Effect.gen(function* () {
+      const address = yield* listen(
+        Effect.fnUntraced(function* (line) {
+          yield* logIn(line)
+          yield* line.receive
+          yield* line.reply(asking("F"))
+          yield* line.receive
+          yield* line.reset
+        }),
+        "slowly"
+      )
+      const connection = yield* MysqlConnection.make(address)
+      const endless = Stream.forever(inTheSameMemory(texts))
+      const exit = yield* Effect.exit(connection.loadData(load, () => endless))
+      expect(reasonOf(exit)).toMatchObject({ _tag: "ConnectionLost" })
     })
   )
 })

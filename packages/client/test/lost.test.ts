@@ -10,6 +10,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { writeOf } from "../src/internal/directLine.ts"
 import type { MysqlConfig } from "../src/MysqlConfig.ts"
 import * as MysqlConnection from "../src/MysqlConnection.ts"
 import { Transport, type TransportConnection } from "../src/Transport.ts"
@@ -147,6 +148,19 @@ describe("a line that breaks", () => {
       yield* Deferred.succeed(broken, undefined)
       expect(reasonOf(yield* Fiber.await(fiber))).toMatchObject(lost("sent"))
       expect(connection.statusUnsafe().closed).toBe(true)
+    })
+  )
+
+  it.live.each(["offer", "lend"] as const)("fails what it has not taken by %s, and what comes then", (hand) =>
+    Effect.gen(function* () {
+      const begun = yield* Deferred.make<void>()
+      const address = yield* listen((line) => Effect.andThen(Deferred.await(begun), line.reset), "slowly")
+      const line = yield* Effect.flatMap(Transport, (transport) => transport.connect(address))
+      const write = writeOf(line.direct![hand])
+      const fiber = yield* fork(write(new Uint8Array(64 << 20)))
+      yield* Deferred.succeed(begun, undefined)
+      expect(reasonOf(yield* Fiber.await(fiber))).toMatchObject(lost("sent"))
+      expect(reasonOf(yield* Effect.exit(write(new Uint8Array(1))))).toMatchObject(lost("notSent"))
     })
   )
 

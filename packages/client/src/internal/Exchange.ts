@@ -91,7 +91,7 @@ export class Exchange {
       hasRoomFor: (entry) => this.hasRoomFor(entry),
       isFree: () => this.inFlight.length === 0 && !this.stopping.isActive
     })
-    this.file = new FileTransfer((bytes) => this.outbox.sendFirst(bytes))
+    this.file = new FileTransfer((bytes, lent) => this.outbox.sendFirst(bytes, lent))
     this.stopping = new Stopping({
       cancellation: options.cancellation,
       kill: options.kill,
@@ -178,9 +178,9 @@ export class Exchange {
    * For an upload that the server has asked for: sends a part of the file. Ends when there is room for more.
    * Interruption ends the wait and not the sending.
    */
-  sendPart(entry: Entry, bytes: Uint8Array): Effect.Effect<void, MysqlError.MysqlError> {
+  sendPart(entry: Entry, pieces: ReadonlyArray<Uint8Array>): Effect.Effect<void, MysqlError.MysqlError> {
     return Effect.suspend(() => {
-      this.file.part(bytes)
+      this.file.part(pieces)
       return Effect.flatMap(this.outbox.idle, () =>
         entry.failure === undefined ? Effect.void : Effect.fail(entry.failure)
       )

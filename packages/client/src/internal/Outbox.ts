@@ -10,10 +10,11 @@ import type { Entry } from "./Entry.ts"
 /** Bytes that are no entry of their own. */
 interface Rider {
   readonly bytes: Buffer
-  readonly state: "rider"
+  /** `lent`: what the bytes lie in is used again. */
+  readonly state: "rider" | "lent"
 }
 
-const isEntry = (item: Entry | Rider): item is Entry => item.state !== "rider"
+const isEntry = (item: Entry | Rider): item is Entry => item.state !== "rider" && item.state !== "lent"
 
 export class Outbox {
   private queue: Array<Entry | Rider> = []
@@ -36,7 +37,7 @@ export class Outbox {
     return this.full
   }
 
-  /** Ends when the line has room for more. */
+  /** Ends when the line has room for more, and what was lent is not looked at any more. */
   get idle(): Effect.Effect<void> {
     return Effect.callback<void>((resume) => {
       if (!this.full) return resume(Effect.void)
@@ -71,8 +72,8 @@ export class Outbox {
   }
 
   /** Before everything that has not been written: the reply is read by an entry that has. */
-  sendFirst(bytes: Buffer): void {
-    this.queue.unshift({ bytes, state: "rider" })
+  sendFirst(bytes: Buffer, lent: boolean = false): void {
+    this.queue.unshift({ bytes, state: lent ? "lent" : "rider" })
     this.flush()
   }
 
@@ -105,7 +106,8 @@ export class Outbox {
     mark(items, "sent")
     // Before it is known: a reply may come, and somebody send more, before the line has returned.
     this.full = true
-    const taken = this.line.offer(bytes, this.onRoom)
+    const lent = items.length === 1 && items[0]!.state === "lent"
+    const taken = lent ? this.line.lend(bytes, this.onRoom) : this.line.offer(bytes, this.onRoom)
     if (taken === false) return
     if (taken !== true) mark(items, "unsent")
     this.ready(taken === true ? undefined : taken)

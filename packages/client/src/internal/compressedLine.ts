@@ -46,7 +46,9 @@ class CompressedLine implements TransportConnection {
       const framed = this.compressor.compress(bytes)
       this.beginnings.add(this.compressor.next)
       return this.below.offer(framed, onRoom)
-    }
+    },
+    // What is written below is a copy.
+    lend: (bytes, onReturn) => this.direct.offer(bytes, onReturn)
   }
 
   readonly pull = directLine.pullOf(this.direct.take)

@@ -60,13 +60,18 @@ class Running implements DirectLine {
     return undefined
   }
 
-  /** Run apart from the fibers whose commands these are: interrupting one of them must not tear what others have added. */
+  /** Runs apart from the fibers whose commands these are: interrupting one of them must not tear what others have added. */
   offer(bytes: Uint8Array, onRoom: (error?: MysqlError) => void): boolean | MysqlError {
     const writing = Effect.runFork(this.connection.write(bytes))
     const exit = writing.pollUnsafe()
     if (exit !== undefined) return Exit.isSuccess(exit) ? true : errorOf(exit)
     writing.addObserver((end) => onRoom(Exit.isSuccess(end) ? undefined : errorOf(end)))
     return false
+  }
+
+  /** What is written is the transport's for good. */
+  lend(bytes: Uint8Array, onReturn: (error?: MysqlError) => void): boolean | MysqlError {
+    return this.offer(Uint8Array.from(bytes), onReturn)
   }
 }
 

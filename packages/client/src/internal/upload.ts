@@ -51,13 +51,13 @@ export const run = <E, R>(
   )
 }
 
-/** The same bytes in pieces that are neither tiny nor long. */
-const partsOf = (chunks: ReadonlyArray<Uint8Array>, partBytes: number): ReadonlyArray<Uint8Array> => {
-  const parts: Array<Uint8Array> = []
+/** The same bytes in parts that are neither tiny nor long, each of one piece or of several. */
+const partsOf = (chunks: ReadonlyArray<Uint8Array>, partBytes: number): ReadonlyArray<ReadonlyArray<Uint8Array>> => {
+  const parts: Array<ReadonlyArray<Uint8Array>> = []
   let small: Array<Uint8Array> = []
   let smallBytes = 0
   const flush = (): void => {
-    if (smallBytes > 0) parts.push(small.length === 1 ? small[0]! : Buffer.concat(small, smallBytes))
+    if (smallBytes > 0) parts.push(small)
     small = []
     smallBytes = 0
   }
@@ -67,7 +67,7 @@ const partsOf = (chunks: ReadonlyArray<Uint8Array>, partBytes: number): Readonly
       small.push(chunk)
       smallBytes += chunk.length
     } else {
-      for (let at = 0; at < chunk.length; at += partBytes) parts.push(chunk.subarray(at, at + partBytes))
+      for (let at = 0; at < chunk.length; at += partBytes) parts.push([chunk.subarray(at, at + partBytes)])
     }
   }
   flush()

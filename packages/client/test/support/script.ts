@@ -127,6 +127,18 @@ export const inMemory = (script: Script, onWrite?: (bytes: Uint8Array, line: num
           onWrite?.(bytes, line.index)
           feed(bytes)
           return true
+        },
+        // Looked at after a while and then spoiled: whoever writes to it too early, or relies on it later, finds out.
+        lend: (bytes, onReturn) => {
+          if (!open) return lost("notSent", "the line is closed")
+          queueMicrotask(() => {
+            if (!open) return onReturn(lost("sent", "the line is closed"))
+            onWrite?.(bytes, line.index)
+            feed(bytes)
+            bytes.fill(0xaa)
+            onReturn()
+          })
+          return false
         }
       }
       return {
@@ -147,8 +159,11 @@ export const inMemory = (script: Script, onWrite?: (bytes: Uint8Array, line: num
   }
 }
 
-/** A script on a TCP port of this machine, until the scope closes. */
-export const listen = Effect.fnUntraced(function* (script: Script) {
+/**
+ * A script on a TCP port of this machine, until the scope closes. One that reads `slowly` takes a little each time round,
+ * and whoever writes to it soon finds no room.
+ */
+export const listen = Effect.fnUntraced(function* (script: Script, how: "atOnce" | "slowly" = "atOnce") {
   const services = yield* Effect.context<Scope.Scope>()
   const sockets = new Set<Socket>()
   let lines = 0
@@ -159,7 +174,12 @@ export const listen = Effect.fnUntraced(function* (script: Script) {
         end: Effect.sync(() => void socket.end()),
         reset: Effect.sync(() => void socket.resetAndDestroy())
       })
-      socket.on("data", feed)
+      socket.on("data", (bytes: Buffer) => {
+        feed(bytes)
+        if (how === "atOnce") return
+        socket.pause()
+        setImmediate(() => socket.resume())
+      })
       socket.on("close", close)
       yield* script(line)
     })

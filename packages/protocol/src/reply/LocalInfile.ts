@@ -53,19 +53,22 @@ export class Upload {
     this.sequence = (requestSequence + 1) & 0xff
   }
 
-  /** A part of the file as packets, empty for an empty part. An upload that is given up ends without an ERR of its own. */
-  part(bytes: Uint8Array): Buffer {
-    return bytes.length === 0 ? Buffer.alloc(0) : this.packet(bytes)
+  /**
+   * A part of the file as packets, in the memory of the message where one is enough; empty for an empty part. An upload
+   * that is given up ends without an ERR of its own.
+   */
+  part(message: Writer): Buffer {
+    return message.size === 0 ? Buffer.alloc(0) : this.packet(message)
   }
 
   /** The end of the file. The server goes on with the number that `sequence` has then. */
   end(): Buffer {
-    return this.packet(new Uint8Array(0))
+    return this.packet(new Writer(0))
   }
 
-  private packet(payload: Uint8Array): Buffer {
-    const framed = Packet.frame(payload, this.sequence)
-    this.sequence = (this.sequence + Packet.frameCount(payload.length)) & 0xff
-    return framed
+  private packet(message: Writer): Buffer {
+    const sealed = Packet.seal(message, this.sequence)
+    this.sequence = (this.sequence + Packet.frameCount(message.size)) & 0xff
+    return sealed
   }
 }

@@ -4,7 +4,7 @@
 import * as Result from "effect/Result"
 import * as fc from "fast-check"
 import { describe, expect, it } from "vitest"
-import { Reader, type Writer } from "../../src/Bytes.ts"
+import { Reader, Writer } from "../../src/Bytes.ts"
 import * as AuthPacket from "../../src/connect/AuthPacket.ts"
 import { type Capabilities, ExtendedFlag, Flag, productOf } from "../../src/connect/Capabilities.ts"
 import * as Packet from "../../src/framing/Packet.ts"
@@ -215,8 +215,8 @@ it.each([
 describe("of an upload", () => {
   it("an empty part is nothing, and the end is an empty packet", () => {
     const upload = new LocalInfile.Upload(4)
-    expect(upload.part(new Uint8Array(0))).toEqual(Buffer.alloc(0))
-    expect(upload.part(Uint8Array.of(7)).toString("hex")).toBe("0100000507")
+    expect(upload.part(new Writer())).toEqual(Buffer.alloc(0))
+    expect(upload.part(new Writer().u8(7)).toString("hex")).toBe("0100000507")
     expect(upload.end().toString("hex")).toBe("00000006")
     expect(upload.sequence).toBe(7)
   })

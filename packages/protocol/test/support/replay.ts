@@ -1,6 +1,7 @@
 /**
  * Runs the reply machine over bytes, whole or in pieces, and shows what came of it in a form that can be compared.
  */
+import { Writer } from "../../src/Bytes.ts"
 import type { Capabilities } from "../../src/connect/Capabilities.ts"
 import * as Packet from "../../src/framing/Packet.ts"
 import * as LocalInfile from "../../src/reply/LocalInfile.ts"
@@ -42,7 +43,7 @@ export const replay = (pieces: Iterable<Uint8Array>, options: ReplayOptions): Re
     parser.feed(piece)
     while (!reply.consume(parser) && reply.localInfile !== undefined) {
       const upload = new LocalInfile.Upload(parser.sequence)
-      const parts = (options.file ?? []).map((part) => upload.part(part))
+      const parts = (options.file ?? []).map((part) => upload.part(new Writer().bytes(part)))
       options.sent?.push(Buffer.concat([...parts, upload.end()]))
       reply.uploaded(parser, upload)
     }
