@@ -39,7 +39,7 @@ const runElsewhere = (options: Options.Options, env: NodeJS.ProcessEnv): Effect.
   const onRuntimes = (options.runtimes ? Runtimes.all : []).map((runtime) => ({
     title: runtime.title,
     run: Effect.flatMap(NpmBinary.get(runtime, options.noInstall), (binary) =>
-      Vitest.run({ runtime: binary, runtimeArgs: runtime.args, args: Runtimes.packages, env })
+      Vitest.run({ runtime: binary, runtimeArgs: runtime.args, args: Runtimes.tests(env), env })
     )
   }))
   return Effect.forEach([...onNodes, ...onRuntimes], ({ run, title }) =>

@@ -35,5 +35,8 @@ export const all: ReadonlyArray<Runtime> = [
   }
 ]
 
-/** Packages whose tests run on them. */
-export const packages: ReadonlyArray<string> = ["packages/client/test/"]
+/** What runs on them: the client's tests, or those of them that `EFFECT_MYSQL_RUNTIME_TESTS` names. */
+export const tests = (env: NodeJS.ProcessEnv): ReadonlyArray<string> =>
+  env.EFFECT_MYSQL_RUNTIME_TESTS?.split(" ").map((name) => `packages/client/test/${name}.test.ts`) ?? [
+    "packages/client/test/"
+  ]
