@@ -14,7 +14,7 @@ import { writeOf } from "../src/internal/directLine.ts"
 import type { MysqlConfig } from "../src/MysqlConfig.ts"
 import * as MysqlConnection from "../src/MysqlConnection.ts"
 import { Transport, type TransportConnection } from "../src/Transport.ts"
-import { lineWithBackPressure } from "./support/runtimes.ts"
+import { lineWithBackPressure, needs } from "./support/runtimes.ts"
 import { commandOf, inMemory, type Line, listen, logIn, reasonOf, type Script } from "./support/script.ts"
 import { awaitRunning, connect } from "./support/servers.ts"
 import * as wire from "./support/wire.ts"
@@ -151,8 +151,9 @@ describe("a line that breaks", () => {
     })
   )
 
-  it.live.each(["offer", "lend"] as const)("fails what it has not taken by %s, and what comes then", (hand) =>
+  it.live.each(["offer", "lend"] as const)("fails what it has not taken by %s, and what comes then", (hand, context) =>
     Effect.gen(function* () {
+      needs(context, "failedWrites")
       const begun = yield* Deferred.make<void>()
       const address = yield* listen((line) => Effect.andThen(Deferred.await(begun), line.reset), "slowly")
       const line = yield* Effect.flatMap(Transport, (transport) => transport.connect(address))

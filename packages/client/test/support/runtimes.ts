@@ -13,6 +13,7 @@ const missing = {
   },
   serverCertificates: { Deno: "does not show the certificate of a server that it was not to refuse" },
   clientKeys: { Deno: "does not look at a client's key before a server asks for it" },
+  failedWrites: { Bun: "takes all that it is given, and tells of no write that failed" },
   tlsSessions: { Deno: "resumes no TLS session" }
 } satisfies Record<string, Readonly<Partial<Record<typeof runtime, string>>>>
 
