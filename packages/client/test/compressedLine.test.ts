@@ -6,28 +6,21 @@ import { Flag } from "@effect-mysql/protocol/connect/Capabilities"
 import * as CompressedPacket from "@effect-mysql/protocol/framing/CompressedPacket"
 import * as Packet from "@effect-mysql/protocol/framing/Packet"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { begin } from "../src/internal/authentication.ts"
 import * as compressedLine from "../src/internal/compressedLine.ts"
 import type { TransportConnection } from "../src/Transport.ts"
+import { silentLine } from "./support/silentLine.ts"
 
 /** A line that gives these chunks one after the other, and then is silent. */
 const lineOf = (chunks: ReadonlyArray<Uint8Array>, more: Partial<TransportConnection> = {}): TransportConnection => {
   const left = [...chunks]
   return {
+    ...silentLine,
     pull: Effect.suspend(() => {
       const chunk = left.shift()
       return chunk === undefined ? Effect.never : Effect.succeed([chunk] as const)
     }),
-    release: () => {},
-    write: () => Effect.void,
-    startTls: () => Effect.void,
-    idle: Effect.succeed("quiet"),
-    secure: "no",
-    tls: undefined,
-    peerCertificate: Effect.succeed(Option.none()),
-    target: { host: "scripted", port: 3306 },
     ...more
   }
 }

@@ -2,27 +2,16 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import * as directLine from "../src/internal/directLine.ts"
 import * as MysqlError from "../src/MysqlError.ts"
 import type { Chunks, TransportConnection } from "../src/Transport.ts"
+import { silentLine } from "./support/silentLine.ts"
 
 const lost = MysqlError.make(new MysqlError.ConnectionLost({ phase: "sent", problem: "gone" }))
 const bytes = Uint8Array.of(1, 2, 3)
 
 const lineOf = (effects: Partial<Pick<TransportConnection, "pull" | "write">>) =>
-  directLine.of({
-    pull: Effect.never,
-    release: () => {},
-    write: () => Effect.void,
-    startTls: () => Effect.void,
-    idle: Effect.succeed("quiet"),
-    secure: "no",
-    tls: undefined,
-    peerCertificate: Effect.succeed(Option.none()),
-    target: { host: "scripted", port: 3306 },
-    ...effects
-  })
+  directLine.of({ ...silentLine, ...effects })
 
 const never = (): void => expect.unreachable("nothing has changed")
 
