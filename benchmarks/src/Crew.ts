@@ -8,6 +8,7 @@ import type * as Scope from "effect/Scope"
 import { type ChildProcess, fork } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import { type ContestantName, entry, type Target } from "./Contestant.ts"
+import type { Cores } from "./Cores.ts"
 import type { Order, Report, Run } from "./Order.ts"
 
 /** A contestant that failed or answered wrongly. */
@@ -43,10 +44,10 @@ const send = (name: ContestantName, child: ChildProcess, order: Order): Effect.E
     return Effect.sync(stop)
   })
 
-const start = (name: ContestantName): Effect.Effect<ChildProcess, BenchError, Scope.Scope> =>
+const start = (name: ContestantName, cores: Cores): Effect.Effect<ChildProcess, BenchError, Scope.Scope> =>
   Effect.acquireRelease(
     // All drivers take times as UTC: the processes' own zone is UTC, and the peers default to it.
-    Effect.sync(() => fork(script, [name], { env: { ...process.env, TZ: "UTC" } })),
+    Effect.sync(() => fork(script, [name], { ...cores.starter, env: { ...process.env, TZ: "UTC" } })),
     (child) =>
       Effect.callback<void>((resume) => {
         if (child.exitCode !== null || child.signalCode !== null) return resume(Effect.void)
@@ -62,9 +63,13 @@ const start = (name: ContestantName): Effect.Effect<ChildProcess, BenchError, Sc
   )
 
 /** A worker with its contestant connected. */
-export const join = (name: ContestantName, target: Target): Effect.Effect<Member, BenchError, Scope.Scope> =>
+export const join = (
+  name: ContestantName,
+  target: Target,
+  cores: Cores
+): Effect.Effect<Member, BenchError, Scope.Scope> =>
   Effect.gen(function* () {
-    const child = yield* start(name)
+    const child = yield* start(name, cores)
     yield* send(name, child, { type: "connect", contestant: name, target })
     return {
       name,

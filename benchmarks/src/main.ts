@@ -9,6 +9,7 @@ import { writeFileSync } from "node:fs"
 import { cpus, loadavg } from "node:os"
 import manifest from "../package.json" with { type: "json" }
 import { type ContestantName, entry } from "./Contestant.ts"
+import * as Cores from "./Cores.ts"
 import { BenchError, join } from "./Crew.ts"
 import { Ledger, lines, type Name } from "./Line.ts"
 import { check, measure, toSample } from "./Measurement.ts"
@@ -22,8 +23,9 @@ const solo = (options: Options, seconds: number, profile: string | undefined) =>
   Effect.gen(function* () {
     const [name] = options.contestants
     const [line] = options.lines
+    const cores = Cores.separate()
     const server = yield* Server.make(options.flavour, options.keep)
-    const member = yield* join(name!, server.target)
+    const member = yield* join(name!, server.target, cores)
     const once = yield* member.ask({ type: "run", line: line!, turns: 1 })
     const turns = Math.max(1, Math.round(250 / once.wallMillis))
     const run = yield* member.ask({ type: "repeat", line: line!, turns, seconds, profile })
@@ -34,40 +36,41 @@ const solo = (options: Options, seconds: number, profile: string | undefined) =>
     )
   })
 
-const conditions = (version: string): string => {
+const conditions = (version: string, cores?: Cores.Cores): string => {
   const { mariadb, mysql2 } = manifest.dependencies
   const processors = cpus()
   return [
     `server ${version} over TCP on loopback; node ${process.versions.node}; mysql2 ${mysql2}, mariadb ${mariadb}`,
-    `${processors.length} × ${processors[0]?.model.trim()}, load before: ${loadavg()[0]!.toFixed(2)}`
+    `${processors.length} × ${processors[0]?.model.trim()}, load before: ${loadavg()[0]!.toFixed(2)}`,
+    ...(cores === undefined ? [] : [cores.description])
   ].join("\n")
 }
 
-const checkAll = (name: ContestantName, lines: ReadonlyArray<Name>, server: Server.Server, ledger: Ledger) =>
-  Effect.scoped(
-    Effect.flatMap(join(name, server.target), (member) =>
-      Effect.forEach(lines, (line) => check(line, member, ledger), { discard: true })
-    )
-  )
-
-const race = (line: Name, options: Options, server: Server.Server, ledger: Ledger) =>
-  Effect.scoped(
-    Effect.flatMap(
-      Effect.forEach(options.contestants, (name) => join(name, server.target), { concurrency: "unbounded" }),
-      (crew) => measure(line, crew, options, server, ledger)
-    )
-  )
-
 const contest = (options: Options) =>
   Effect.gen(function* () {
+    const cores = Cores.separate()
     const server = yield* Server.make(options.flavour, options.keep)
-    yield* Console.log(`${conditions(server.version)}\n`)
+    const enter = (name: ContestantName) => join(name, server.target, cores)
+    const checkAll = (name: ContestantName) =>
+      Effect.scoped(
+        Effect.flatMap(enter(name), (member) =>
+          Effect.forEach(options.lines, (line) => check(line, member, ledger), { discard: true })
+        )
+      )
+    const race = (line: Name) =>
+      Effect.scoped(
+        Effect.flatMap(Effect.forEach(options.contestants, enter, { concurrency: "unbounded" }), (crew) =>
+          measure(line, crew, options, server, ledger)
+        )
+      )
+    const where = conditions(server.version, cores)
+    yield* Console.log(`${where}\n`)
     const ledger = new Ledger()
-    for (const name of options.contestants) yield* checkAll(name, options.lines, server, ledger)
+    for (const name of options.contestants) yield* checkAll(name)
     const all: Array<LineFigures> = []
     const samples: Array<unknown> = []
     for (const line of options.lines) {
-      const measured = yield* race(line, options, server, ledger)
+      const measured = yield* race(line)
       const figures = figuresOf(line, measured)
       all.push(figures)
       samples.push({ ...figures, rounds: measured.map((each) => each.samples) })
@@ -77,7 +80,7 @@ const contest = (options: Options) =>
     if (options.json !== undefined) {
       const file = options.json
       yield* Effect.sync(() =>
-        writeFileSync(file, `${JSON.stringify({ conditions: conditions(server.version), lines: samples }, null, 2)}\n`)
+        writeFileSync(file, `${JSON.stringify({ conditions: where, lines: samples }, null, 2)}\n`)
       )
     }
   })
