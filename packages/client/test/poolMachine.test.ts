@@ -3,7 +3,8 @@
  * borrowers that wait for themselves.
  */
 import { describe, expect, it } from "@effect/vitest"
-import type { Action, Borrower } from "../src/internal/poolState.ts"
+import type { Borrower } from "../src/internal/poolSlot.ts"
+import type { Action } from "../src/internal/poolState.ts"
 import * as MysqlError from "../src/MysqlError.ts"
 import { later, Machine, type Named, nobody, slotOf, waiterOf } from "./poolSupport/machine.ts"
 

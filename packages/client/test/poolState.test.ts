@@ -2,7 +2,8 @@
  * The pure machine of the pool, driven directly: no fiber, no clock, no socket.
  */
 import { describe, expect, it } from "@effect/vitest"
-import type { Action, Refusal, Slot } from "../src/internal/poolState.ts"
+import type { Slot } from "../src/internal/poolSlot.ts"
+import type { Action, Refusal } from "../src/internal/poolState.ts"
 import * as MysqlError from "../src/MysqlError.ts"
 import { later, Machine, type Named, slotOf, waiterOf } from "./poolSupport/machine.ts"
 

@@ -21,10 +21,11 @@ import type { Message, Rows, Way } from "./batchWays.ts"
 import * as ways from "./batchWays.ts"
 import type { Core } from "./Core.ts"
 import { type Entry, failureOf, make as makeEntry } from "./Entry.ts"
-import { cannotPrepare, type Execution, needReprepare } from "./Execution.ts"
+import type { Execution } from "./Execution.ts"
 import * as failures from "./failures.ts"
 import * as generatedIds from "./generatedIds.ts"
 import { byName } from "./named.ts"
+import { cannotPrepare, needReprepare } from "./Preparing.ts"
 import type { Prepared, Statement } from "./statements.ts"
 
 /** Rows of a chunk, unless told otherwise. */

@@ -17,7 +17,7 @@ import * as Core from "./Core.ts"
 import { call } from "./call.ts"
 import type { Canceller } from "./canceller.ts"
 import type { Owner } from "./Entry.ts"
-import { all, Execution, first } from "./Execution.ts"
+import { Execution } from "./Execution.ts"
 import * as failures from "./failures.ts"
 import * as login from "./login.ts"
 import { byName, type Positional } from "./named.ts"
@@ -76,7 +76,7 @@ export class Connection implements Public.ReservedConnection {
   ): Effect.Effect<Public.QueryResult<A>, MysqlError.MysqlError> {
     return this.execution.bounded(
       options,
-      Effect.suspend(() => this.run(sql, params, options, collectFirst, first<A>))
+      Effect.suspend(() => this.run(sql, params, options, collectFirst, results.first<A>))
     )
   }
 
@@ -103,7 +103,7 @@ export class Connection implements Public.ReservedConnection {
   ): Effect.Effect<ReadonlyArray<Public.QueryResult<A>>, MysqlError.MysqlError> {
     return this.execution.bounded(
       options,
-      Effect.suspend(() => this.run(sql, params, options, collectSeveral, all<A>))
+      Effect.suspend(() => this.run(sql, params, options, collectSeveral, results.all<A>))
     )
   }
 
@@ -205,7 +205,7 @@ export class Connection implements Public.ReservedConnection {
           query: <A = Public.Row>(params: ReadonlyArray<unknown> = none, options?: Public.QueryOptions<A>) =>
             execution.bounded(
               options,
-              Effect.suspend(() => execution.runPrepared(statement, params, options, collectFirst, first<A>))
+              Effect.suspend(() => execution.runPrepared(statement, params, options, collectFirst, results.first<A>))
             ),
           stream: <A = Public.Row>(params: ReadonlyArray<unknown> = none, options?: Public.QueryOptions<A>) =>
             Reading.rows<A>(core, (manner, finish) =>

@@ -4,6 +4,7 @@
  */
 import * as Packet from "@effect-mysql/protocol/framing/Packet"
 import type { Reply } from "@effect-mysql/protocol/reply/Reply"
+import * as Effect from "effect/Effect"
 import * as MysqlError from "../MysqlError.ts"
 import * as failures from "./failures.ts"
 
@@ -96,6 +97,25 @@ export const wake = (entry: Entry): void => {
   const { wake } = entry
   ask(entry, undefined)
   wake?.()
+}
+
+/** It is over. */
+export const isDone = (entry: Entry): boolean => entry.state === "done"
+
+/** Its reply has begun, and not with a refusal, or it is over. */
+export const hasBegun = (entry: Entry): boolean =>
+  isDone(entry) || (entry.reply.started && entry.reply.err === undefined)
+
+/** Reads its reply. What the reader makes of it is no fault of the line's, whose callback this runs in. */
+export const resultOf = <A>(
+  entry: Entry,
+  finish: (entry: Entry) => Effect.Effect<A, MysqlError.MysqlError>
+): Effect.Effect<A, MysqlError.MysqlError> => {
+  try {
+    return finish(entry)
+  } catch (defect) {
+    return Effect.die(defect)
+  }
 }
 
 /** The sequence number that the reply under way begins with. */

@@ -25,8 +25,19 @@ import * as MysqlError from "../MysqlError.ts"
 import type { Chunks, DirectLine, TransportConnection } from "../Transport.ts"
 import { Admission } from "./Admission.ts"
 import * as directLine from "./directLine.ts"
-import { ask, type Entry, firstSequence, lostAs, make as makeEntry, type Owner, wake } from "./Entry.ts"
-import { endOf, lostBy } from "./ending.ts"
+import {
+  ask,
+  type Entry,
+  firstSequence,
+  hasBegun,
+  isDone,
+  lostAs,
+  make as makeEntry,
+  type Owner,
+  resultOf,
+  wake
+} from "./Entry.ts"
+import { lostBy, whyLost } from "./ending.ts"
 import { FileTransfer } from "./FileTransfer.ts"
 import * as failures from "./failures.ts"
 import { Outbox } from "./Outbox.ts"
@@ -75,7 +86,7 @@ export class Exchange {
   private readonly stopping: Stopping
   private readonly line: DirectLine
   /** What has been taken is being read: whoever is resumed meanwhile finds all in order, and must not read himself. */
-  private reading = false
+  private isReading = false
   /** Complete, and not yet told. */
   private readonly completed: Array<Entry> = []
   private onRead: (() => void) | undefined = undefined
@@ -156,19 +167,19 @@ export class Exchange {
 
   /** For a stream: reads once. */
   advance(entry: Entry): Effect.Effect<void> {
-    return Effect.callback<void>((resume) => {
-      if (entry.state === "done") return resume(Effect.void)
-      ask(entry, () => resume(Effect.void))
-      this.readOn()
-      return Effect.sync(() => ask(entry, undefined))
-    })
+    return this.awaiting(entry, () => true)
   }
 
   /** Reads until this entry is done, which nobody waits for any more. */
   private drain(entry: Entry): Effect.Effect<void> {
+    return this.awaiting(entry, isDone)
+  }
+
+  private awaiting(entry: Entry, isEnough: (entry: Entry) => boolean): Effect.Effect<void> {
     return Effect.callback<void>((resume) => {
-      const look = (): void => (entry.state === "done" ? resume(Effect.void) : ask(entry, look))
-      look()
+      if (isDone(entry)) return resume(Effect.void)
+      const look = (): void => (isEnough(entry) ? resume(Effect.void) : ask(entry, look))
+      ask(entry, look)
       this.readOn()
       return Effect.sync(() => ask(entry, undefined))
     })
@@ -348,7 +359,7 @@ export class Exchange {
     const alone = this.inFlight.length === 0 && !this.outbox.busy
     this.inFlight.push(entry)
     this.inFlightBytes += entry.bytes.length
-    this.outbox.send(entry, alone ? "once" : this.reading ? "flush" : "tick")
+    this.outbox.send(entry, alone ? "once" : this.isReading ? "flush" : "tick")
   }
 
   /** Something is under way, and nobody waits for any of it. */
@@ -365,8 +376,8 @@ export class Exchange {
 
   /** Reads what has arrived while somebody asks for it, and is called again when more has. */
   private readonly readOn = (): void => {
-    if (this.reading) return
-    this.reading = true
+    if (this.isReading) return
+    this.isReading = true
     try {
       while (this.lost === undefined && this.isAsked) {
         const taken = this.line.take(this.readOn)
@@ -377,7 +388,7 @@ export class Exchange {
         this.outbox.flush()
       }
     } finally {
-      this.reading = false
+      this.isReading = false
     }
   }
 
@@ -497,26 +508,6 @@ export class Exchange {
     this.send(entry)
     return entry
   }
-}
-
-const isDone = (entry: Entry): boolean => entry.state === "done"
-
-/** It has, and not with a refusal. */
-const hasBegun = (entry: Entry): boolean => isDone(entry) || (entry.reply.started && entry.reply.err === undefined)
-
-/** Whatever a reply makes of its reader, it is no fault of the line's. */
-const resultOf = <A>(entry: Entry, finish: Finish<A>): Effect.Effect<A, MysqlError.MysqlError> => {
-  try {
-    return finish(entry)
-  } catch (defect) {
-    return Effect.die(defect)
-  }
-}
-
-/** The connection cannot be used after this reply. */
-const whyLost = (reply: Reply, sequence: number): MysqlError.MysqlError | undefined => {
-  if (reply.failure !== undefined) return failures.protocol(reply.failure)
-  return reply.err === undefined ? undefined : endOf(reply.err, sequence, reply.product)
 }
 
 const pingReply = (capabilities: Capabilities): Reply =>

@@ -14,15 +14,15 @@ import type { SqlMode } from "@effect-mysql/protocol/value/Placeholders"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type * as Stream from "effect/Stream"
-import type { Outcome, QueryOptions, QueryResult } from "../MysqlConnection.ts"
+import type { Outcome, QueryOptions } from "../MysqlConnection.ts"
 import * as MysqlError from "../MysqlError.ts"
 import type { Core } from "./Core.ts"
 import { type Entry, failureOf, make as makeEntry, type Owner } from "./Entry.ts"
 import * as failures from "./failures.ts"
 import { lastPreparedId, prepareNothing } from "./lastPrepared.ts"
-import { inCharset, Preparing, payloadBytes } from "./Preparing.ts"
+import { cannotPrepare, hasForgotten, inCharset, Preparing, payloadBytes, tooManyPrepared } from "./Preparing.ts"
 import * as queryOptions from "./queryOptions.ts"
-import { collectFirst, type Finish, type Manner, maxCollectedSets, Request, type Rows, uploading } from "./Request.ts"
+import { collectFirst, type Finish, type Manner, Request, type Rows, uploading } from "./Request.ts"
 import * as replies from "./replies.ts"
 import * as results from "./results.ts"
 import { custom } from "./rowShapes.ts"
@@ -34,12 +34,6 @@ type Values = ReadonlyArray<unknown>
 const noAttributes: Effect.Effect<never, MysqlError.MysqlError> = Effect.fail(
   failures.configuration("attributes need the option queryAttributes, and a server that takes them: MySQL")
 )
-
-/** The server has forgotten the statement, and nothing ran. */
-export const needReprepare: ReadonlySet<number> = new Set([1243, 1615])
-/** The command does not exist for this statement. */
-export const cannotPrepare = 1295
-const tooManyPrepared = 1461
 
 /** The statements of one view: of everybody, or of the one who has reserved the connection. */
 export class Execution {
@@ -179,7 +173,7 @@ export class Execution {
   ): Effect.Effect<Outcome, MysqlError.MysqlError | E, R> {
     return Effect.suspend(() => {
       const { rows, statements } = this.core
-      const request = new Request(statements.get(sql), [], rows.array, uploading, first)
+      const request = new Request(statements.get(sql), [], rows.array, uploading, results.first)
       const entry = this.textEntry(request)
       return Result.isFailure(entry) ? Effect.fail(entry.failure) : upload.run(this.core, entry.success, bytes)
     })
@@ -504,32 +498,8 @@ export class Execution {
   }
 }
 
-/** Before anything else: an error in the midst of several results says nothing about those that ran. */
-const hasForgotten = ({ err, setCount }: Reply): boolean =>
-  err !== undefined && setCount === 0 && needReprepare.has(err.errno)
-
 const rowsOfLast = (entry: Entry): ReadonlyArray<ReadonlyArray<unknown>> =>
   (entry.replies.at(-1)!.results[0]?.rows ?? []) as ReadonlyArray<ReadonlyArray<unknown>>
 
 /** COM_QUERY is 0x03; the first byte behind the header tells the command. */
 const isQuery = (bytes: Buffer): boolean => bytes[4] === 0x03
-
-/** The first result. */
-export const first = <A>(entry: Entry): Effect.Effect<QueryResult<A>> =>
-  Effect.succeed(results.collect<A>(entry.reply.results[0]!))
-
-/** Every result. */
-export const all = <A>(entry: Entry): Effect.Effect<ReadonlyArray<QueryResult<A>>, MysqlError.MysqlError> => {
-  const { results: sets, setCount } = entry.reply
-  return setCount > maxCollectedSets
-    ? Effect.fail(
-        MysqlError.make(
-          new MysqlError.ProtocolError({
-            phase: "results",
-            expected: `at most ${maxCollectedSets} result sets (use results for more)`,
-            got: String(setCount)
-          })
-        )
-      )
-    : Effect.succeed(sets.map((set) => results.collect<A>(set)))
-}

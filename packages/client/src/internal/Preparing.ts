@@ -15,6 +15,16 @@ import { prepareNothing } from "./lastPrepared.ts"
 import * as replies from "./replies.ts"
 import type { Prepared, Statement } from "./statements.ts"
 
+/** The server has forgotten the statement, and nothing ran. */
+export const needReprepare: ReadonlySet<number> = new Set([1243, 1615])
+/** The command does not exist for this statement. */
+export const cannotPrepare = 1295
+export const tooManyPrepared = 1461
+
+/** Before anything else: an error in the midst of several results says nothing about those that ran. */
+export const hasForgotten = ({ err, setCount }: Reply): boolean =>
+  err !== undefined && setCount === 0 && needReprepare.has(err.errno)
+
 /** A command of several that go in one piece. */
 interface Part {
   readonly bytes: Buffer

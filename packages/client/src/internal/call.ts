@@ -15,8 +15,9 @@ import type { CallResult, Field, QueryResult, Row } from "../MysqlConnection.ts"
 import * as MysqlError from "../MysqlError.ts"
 import type { Core } from "./Core.ts"
 import type { Entry } from "./Entry.ts"
-import { all, type Execution, first } from "./Execution.ts"
+import type { Execution } from "./Execution.ts"
 import { collectAll, collectSeveral } from "./Request.ts"
+import * as results from "./results.ts"
 
 type Values = ReadonlyArray<unknown>
 
@@ -52,7 +53,7 @@ export const call = (
   })
 
 const prepared = (entry: Entry): Effect.Effect<CallResult, MysqlError.MysqlError> =>
-  Effect.map(all<Row>(entry), (all) => {
+  Effect.map(results.all<Row>(entry), (all) => {
     const index = entry.reply.results.findIndex(({ ok }) => (ok.status & ServerStatus.outParameters) !== 0)
     const out = all[index]
     const result = resultOf(all, out, all.at(-1)!)
@@ -106,7 +107,7 @@ const outParameters = (
       core.statements.get(lookUp),
       [path.length === 2 ? path[0] : null, path.at(-1)],
       core.rows.object,
-      first<OutParameter>
+      results.first<OutParameter>
     ),
     ({ rows }) => rows
   )
@@ -138,6 +139,6 @@ const throughVariables = (
   ].join("; ")
   const ordered = [...out.map(({ position }) => params[position - 1]), ...params.filter((_, index) => !isOut(index))]
   return execution.run(core.statements.get(sql), ordered, { prepare: false }, collectSeveral, (entry) =>
-    Effect.map(all<Row>(entry), (all) => resultOf(all.slice(1), all.at(-1), all.at(-2)!))
+    Effect.map(results.all<Row>(entry), (all) => resultOf(all.slice(1), all.at(-1), all.at(-2)!))
   )
 }

@@ -4,6 +4,7 @@
  */
 import { type Product, symbolOf } from "@effect-mysql/protocol/ErrorCode"
 import type { Err } from "@effect-mysql/protocol/reply/Err"
+import type { Reply } from "@effect-mysql/protocol/reply/Reply"
 import * as MysqlError from "../MysqlError.ts"
 import * as failures from "./failures.ts"
 
@@ -23,6 +24,12 @@ export const endOf = (err: Err, sequence: number, product: Product): MysqlError.
   const unasked = sequence === 0
   if (!ending.has(err.errno) && !(unasked && err.errno === idleTooLong)) return undefined
   return lostBy(err, unasked ? "notSent" : "replyStarted", product)
+}
+
+/** Why the connection cannot be used after this reply, if it cannot. */
+export const whyLost = (reply: Reply, sequence: number): MysqlError.MysqlError | undefined => {
+  if (reply.failure !== undefined) return failures.protocol(reply.failure)
+  return reply.err === undefined ? undefined : endOf(reply.err, sequence, reply.product)
 }
 
 export const lostBy = (err: Err, phase: MysqlError.ConnectionLost["phase"], product: Product): MysqlError.MysqlError =>

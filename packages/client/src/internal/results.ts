@@ -2,7 +2,11 @@
 import { ColumnFlag, nameOf } from "@effect-mysql/protocol/ColumnType"
 import type { Column } from "@effect-mysql/protocol/reply/Column"
 import type { Metadata, ResultSet } from "@effect-mysql/protocol/reply/Reply"
+import * as Effect from "effect/Effect"
 import type { Field, QueryResult } from "../MysqlConnection.ts"
+import * as MysqlError from "../MysqlError.ts"
+import type { Entry } from "./Entry.ts"
+import { maxCollectedSets } from "./Request.ts"
 
 const noFields: ReadonlyArray<Field> = []
 /** Fields are described once for a set of columns, and only when somebody asks. */
@@ -53,3 +57,23 @@ class Collected<A> implements QueryResult<A> {
 }
 
 export const collect = <A>(set: ResultSet): QueryResult<A> => new Collected(set)
+
+/** The first result. */
+export const first = <A>(entry: Entry): Effect.Effect<QueryResult<A>> =>
+  Effect.succeed(collect<A>(entry.reply.results[0]!))
+
+/** Every result. */
+export const all = <A>(entry: Entry): Effect.Effect<ReadonlyArray<QueryResult<A>>, MysqlError.MysqlError> => {
+  const { results, setCount } = entry.reply
+  return setCount > maxCollectedSets
+    ? Effect.fail(
+        MysqlError.make(
+          new MysqlError.ProtocolError({
+            phase: "results",
+            expected: `at most ${maxCollectedSets} result sets (use results for more)`,
+            got: String(setCount)
+          })
+        )
+      )
+    : Effect.succeed(results.map((set) => collect<A>(set)))
+}

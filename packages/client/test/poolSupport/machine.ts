@@ -2,19 +2,20 @@
  * The pool's machine for tests that drive it directly: connections have names, and events happen at time 0 and are
  * nobody's unless the test says otherwise.
  */
+import * as poolSlot from "../../src/internal/poolSlot.ts"
 import * as poolState from "../../src/internal/poolState.ts"
 import type * as MysqlError from "../../src/MysqlError.ts"
 
 export const later = 1_000_000
 
-export const nobody: poolState.Borrower = { fiber: {}, scope: undefined, shares: false }
+export const nobody: poolSlot.Borrower = { fiber: {}, scope: undefined, shares: false }
 
 export const slotOf = (
   connection: string,
   expiresAt: number = later,
-  more: Partial<Parameters<typeof poolState.slotOf>[1]> = {}
-): poolState.Slot<string> =>
-  poolState.slotOf(connection, {
+  more: Partial<Parameters<typeof poolSlot.slotOf>[1]> = {}
+): poolSlot.Slot<string> =>
+  poolSlot.slotOf(connection, {
     expiresAt,
     keepaliveMillis: Number.POSITIVE_INFINITY,
     generation: 0,
@@ -26,7 +27,7 @@ export interface Named extends poolState.Waiter<string> {
   readonly name: string
 }
 
-export const waiterOf = (name: string, borrower: Partial<poolState.Borrower> = {}): Named => ({
+export const waiterOf = (name: string, borrower: Partial<poolSlot.Borrower> = {}): Named => ({
   fiber: {},
   scope: undefined,
   shares: false,
@@ -40,7 +41,7 @@ export const waiterOf = (name: string, borrower: Partial<poolState.Borrower> = {
 type Actions = ReadonlyArray<poolState.Action<string>>
 
 export class Machine extends poolState.PoolState<string> {
-  private readonly slots = new Map<string, poolState.Slot<string>>()
+  private readonly slots = new Map<string, poolSlot.Slot<string>>()
 
   constructor(options?: Partial<poolState.PoolOptions<string>>) {
     super({
@@ -57,11 +58,11 @@ export class Machine extends poolState.PoolState<string> {
     })
   }
 
-  slotNamed(name: string): poolState.Slot<string> {
+  slotNamed(name: string): poolSlot.Slot<string> {
     return this.slots.get(name)!
   }
 
-  override take(borrower = nobody, now = 0): poolState.Slot<string> | undefined {
+  override take(borrower = nobody, now = 0): poolSlot.Slot<string> | undefined {
     return super.take(borrower, now)
   }
 
@@ -77,15 +78,15 @@ export class Machine extends poolState.PoolState<string> {
     return super.timeout(waiter, now)
   }
 
-  override remove(slot: poolState.Slot<string>, now = 0): Actions {
+  override remove(slot: poolSlot.Slot<string>, now = 0): Actions {
     return super.remove(slot, now)
   }
 
-  override checked(slot: poolState.Slot<string>, now = 0): Actions {
+  override checked(slot: poolSlot.Slot<string>, now = 0): Actions {
     return super.checked(slot, now)
   }
 
-  override connected(slot: poolState.Slot<string>, now: number): Actions {
+  override connected(slot: poolSlot.Slot<string>, now: number): Actions {
     this.slots.set(slot.connection, slot)
     return super.connected(slot, now)
   }

@@ -2,7 +2,8 @@
  * A small model of the pool's machine, and what must be true of both at any time.
  */
 import { expect } from "vitest"
-import { type Action, PoolState, type Refusal, type Slot, slotOf, type Waiter } from "../../src/internal/poolState.ts"
+import { type Slot, slotOf } from "../../src/internal/poolSlot.ts"
+import { type Action, PoolState, type Refusal, type Waiter } from "../../src/internal/poolState.ts"
 import * as MysqlError from "../../src/MysqlError.ts"
 
 export const down = MysqlError.make(new MysqlError.ConnectError({ address: "db:3306", problem: "ECONNREFUSED" }))
