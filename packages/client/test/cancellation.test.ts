@@ -3,6 +3,7 @@
  * Servers follow a script here, and time is the test's.
  */
 import { describe, expect, it } from "@effect/vitest"
+import * as Command from "@effect-mysql/protocol/command/Command"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -10,6 +11,9 @@ import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
+import type { Connection } from "../src/internal/Connection.ts"
+import { make as makeEntry } from "../src/internal/Entry.ts"
+import * as replies from "../src/internal/replies.ts"
 import type { MysqlConfig } from "../src/MysqlConfig.ts"
 import * as MysqlConnection from "../src/MysqlConnection.ts"
 import * as MysqlPool from "../src/MysqlPool.ts"
@@ -220,6 +224,30 @@ describe("a statement is stopped", () => {
       yield* Effect.yieldNow
       yield* Fiber.interruptAll(fibers)
       expect(server.killed).toEqual(["HOLD a", "HOLD b"])
+    })
+  )
+
+  it.effect("once where it is given up twice, and both wait for that", () =>
+    Effect.gen(function* () {
+      const killing = Deferred.makeUnsafe<void>()
+      const mayKill = Deferred.makeUnsafe<void>()
+      const beforeKill = Effect.andThen(Deferred.succeed(killing, undefined), Deferred.await(mayKill))
+      const server = Simulation.make({ beforeKill })
+      const connection = yield* server.connect()
+      // As a stream's scope does after the fiber that waited for its first row, if that is suspended in between.
+      const { core } = connection as Connection
+      const bytes = Command.query("HOLD x", core.session.capabilities)
+      const entry = makeEntry({ bytes, reply: replies.ofOwn(core, "query") })
+      yield* fork(core.exchange.run(entry, replies.succeeded))
+      yield* server.running("HOLD x")
+      const first = yield* fork(core.exchange.abandon(entry))
+      yield* Deferred.await(killing)
+      const second = yield* fork(core.exchange.abandon(entry))
+      expect([first, second].map((fiber) => fiber.pollUnsafe())).toEqual([undefined, undefined])
+      yield* Deferred.succeed(mayKill, undefined)
+      yield* Fiber.joinAll([first, second])
+      expect((yield* connection.query("ECHO next")).rows).toEqual([{ x: "next" }])
+      expect(server.killed).toEqual(["HOLD x"])
     })
   )
 

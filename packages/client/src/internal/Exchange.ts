@@ -243,13 +243,14 @@ export class Exchange {
 
   /** Ends when nothing is under way any more: what was abandoned has been read. */
   get settled(): Effect.Effect<void> {
-    return this.stopping.settled
+    return this.stopping.stop
   }
 
   /** Nobody waits for this reply any more. */
   abandon(entry: Entry): Effect.Effect<void> {
     return Effect.suspend(() => {
-      ask(entry, undefined)
+      // A stream is abandoned by whoever waits for its beginning, and again by its scope: what drains it then goes on.
+      if (!entry.abandoned) ask(entry, undefined)
       switch (entry.state) {
         case "done":
           return Effect.void

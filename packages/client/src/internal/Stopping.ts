@@ -73,28 +73,16 @@ export class Stopping {
     return inFlight.length > 0 && inFlight.every((entry) => entry.killable)
   }
 
-  /** Ends when nothing is being stopped any more. */
-  get settled(): Effect.Effect<void> {
-    return Effect.suspend(() =>
-      this.active
-        ? Effect.callback<void>((resume) => {
-            // The fiber may have been suspended since.
-            if (!this.active) return resume(Effect.void)
-            this.afterwards.push(() => resume(Effect.void))
-          })
-        : this.stop
-    )
-  }
-
   /**
-   * Stops the abandoned statements that are left and reads their replies. It runs in a fiber of its own, so that the
-   * deadline can interrupt the reading and nothing else can.
+   * Stops the abandoned statements that are left and reads their replies, or waits for whoever does that already. It runs
+   * in a fiber of its own, so that the deadline can interrupt the reading and nothing else can.
    */
   readonly stop: Effect.Effect<void> = Effect.suspend(() => {
+    if (this.active) return this.over
     const { cancellation, inFlight, isLost, lose, runFork } = this.target
     // Somebody may have sent a command since this was decided: then its reader comes by here again.
     const wanted = inFlight.length > 0 && inFlight.every((entry) => entry.abandoned)
-    if (isLost() || this.active || !wanted) return Effect.void
+    if (isLost() || !wanted) return Effect.void
     if (cancellation === "close") {
       lose(failures.lostLine("cut because a statement was interrupted"))
       return Effect.void
@@ -102,6 +90,14 @@ export class Stopping {
     this.active = true
     return Effect.asVoid(Fiber.await(runFork(this.bounded())))
   })
+
+  private get over(): Effect.Effect<void> {
+    return Effect.callback<void>((resume) => {
+      // The fiber may have been suspended since.
+      if (!this.active) return resume(Effect.void)
+      this.afterwards.push(() => resume(Effect.void))
+    })
+  }
 
   private bounded(): Effect.Effect<void> {
     const { cancellation, endUpload, goOn, inFlight, lose } = this.target
