@@ -42,7 +42,10 @@ export const run = (options: Run): Effect.Effect<Summary.Summary> =>
       const vitest = join(root, "node_modules", "vitest", "vitest.mjs")
       const args = [...(options.runtimeArgs ?? []), vitest, "run", "--reporter=./scripts/reporter.ts", ...options.args]
       const plain = process.stdout.isTTY ? {} : { NO_COLOR: "1" }
-      const env = { ...plain, ...options.env, [Summary.fileVariable]: file }
+      // Every test file and many a test start processes that load the same modules. What comes out of the cache knows its
+      // functions less exactly than coverage wants it.
+      const compiled = options.args.includes("--coverage") ? {} : { NODE_COMPILE_CACHE: join(folder, "compiled") }
+      const env = { ...plain, ...compiled, ...options.env, [Summary.fileVariable]: file }
       return Effect.map(
         Command.run(options.runtime, args, { cwd: root, env, show: options.show ?? true }),
         ({ exitCode }) => conclude(file, exitCode)

@@ -42,13 +42,18 @@ interface Lease {
 /** Lets sockets and fibers go on. */
 const turn = Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))
 
-const until = (check: () => boolean, what: () => string): Effect.Effect<void> =>
+/** `pause` runs once, if it takes unusually long. */
+const until = (check: () => boolean, what: () => string, pause: Effect.Effect<void>): Effect.Effect<void> =>
   Effect.suspend(() => {
-    const deadline = performance.now() + patienceMillis
+    const begun = performance.now()
+    let paused = false
     const again: Effect.Effect<void> = Effect.suspend(() => {
       if (check()) return Effect.void
-      if (performance.now() > deadline) return Effect.die(new Error(`it never was so: ${what()}`))
-      return Effect.andThen(turn, again)
+      const waited = performance.now() - begun
+      if (waited > patienceMillis) return Effect.die(new Error(`it never was so: ${what()}`))
+      if (paused || waited < patienceMillis / 10) return Effect.andThen(turn, again)
+      paused = true
+      return Effect.andThen(pause, again)
     })
     return again
   })
@@ -105,14 +110,21 @@ export const run = Effect.fnUntraced(function* (seed: number, steps: number) {
     return id
   })
 
+  /** A connection that was killed while it was being opened is tried again after a pause, of at most so long. */
+  const breath = Effect.suspend(() => {
+    time += second / 2
+    return TestClock.adjust(second / 2)
+  })
+
   /** The pool comes to what the model says: the first of the queue have got what is free, in their order. */
   const settle = Effect.gen(function* () {
     const free = suspended ? 0 : max - leases.length
     const served = queue.slice(0, free)
-    yield* until(() => {
+    const isServed = () => {
       const { pending, used } = stats()
       return pending === queue.length - served.length && used === leases.length + served.length
-    }, state)
+    }
+    yield* until(isServed, state, breath)
     for (const borrower of served) {
       const exit = yield* Fiber.await(borrower.fiber)
       if (Exit.isFailure(exit)) return yield* wrong(`${borrower.name} failed: ${Cause.pretty(exit.cause)}`)
