@@ -31,7 +31,9 @@ const slow: ReadonlyArray<readonly [what: string, sql: string, params: ReadonlyA
 
 const linesTo = (server: MysqlServer.Server): ReadonlyArray<readonly [string, MysqlConfig]> => [
   ["without TLS", { tls: { mode: "disabled" } }],
-  ["in TLS", { tls: { mode: "required" } }],
+  ...(server.certificates === undefined
+    ? []
+    : [["in TLS", { tls: { mode: "required" } }] satisfies readonly [string, MysqlConfig]]),
   ...(server.socketPath === undefined
     ? []
     : [["over the unix socket", { socketPath: server.socketPath }] satisfies readonly [string, MysqlConfig]])

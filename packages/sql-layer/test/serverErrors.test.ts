@@ -96,7 +96,7 @@ onEachServer((it, product) => {
             username: user,
             password: Redacted.make("secret"),
             database: sql.config.database,
-            tls: { mode: "required" },
+            tls: { mode: "preferred" },
             ...config
           }),
           Reactivity.layer
