@@ -26,7 +26,7 @@ export const separate = (): Cores => {
     return together
   }
   return {
-    description: `server on core 0, contestants on ${others}`,
+    description: `contestants on core ${others}; a server that is started here, on core 0`,
     starter: { execPath: "taskset", execArgv: ["-c", others, process.execPath, ...process.execArgv] }
   }
 }
