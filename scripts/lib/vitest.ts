@@ -44,7 +44,9 @@ export const run = (options: Run): Effect.Effect<Summary.Summary> =>
       const plain = process.stdout.isTTY ? {} : { NO_COLOR: "1" }
       // Every test file and many a test start processes that load the same modules. What comes out of the cache knows its
       // functions less exactly than coverage wants it.
-      const compiled = options.args.includes("--coverage") ? {} : { NODE_COMPILE_CACHE: join(folder, "compiled") }
+      const compiled = options.args.some((arg) => arg.startsWith("--coverage"))
+        ? {}
+        : { NODE_COMPILE_CACHE: join(folder, "compiled") }
       const env = { ...plain, ...compiled, ...options.env, [Summary.fileVariable]: file }
       return Effect.map(
         Command.run(options.runtime, args, { cwd: root, env, show: options.show ?? true }),
